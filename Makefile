@@ -1,0 +1,39 @@
+# Everything runs in .venv, which is made anew when pyproject.toml changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+TESTS ?= tests
+
+.PHONY: demo test test-deps lint bench soak clean
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+demo: $(STAMP)  ## captions of drawn pictures, with a tiny random model
+	@echo "A tiny model with random weights: its answers are noise, the way through the house is real."
+	$(BIN)/python -m tests.demo
+
+test: $(STAMP) test-deps
+	$(BIN)/python -m pytest -m 'not soak' $(TESTS)
+
+test-deps:  ## the servers that tests talk to
+	tests/setup
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(STAMP)
+	$(BIN)/python -m tests.benchmarks
+
+soak: $(STAMP) test-deps  ## full sizes: hours
+	$(BIN)/python -m pytest -m soak --timeout=0 $(TESTS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
