@@ -1,0 +1,288 @@
+"""Every error a person can meet.
+
+    PixmillError                 ends the program with a sentence and an exit code
+    +-- UsageError               2: the command line asks for something impossible
+    +-- SetupError               1: this machine, model or database is not ready
+    |   +-- Database...
+    |   +-- Model...
+    |   +-- Device...
+    +-- JobError                 fails one job and never stops a batch; has a code
+        +-- (permanent)          another try cannot help
+        +-- Retried              tried again with back-off, a few times
+        +-- Ended                a person or a clock decided
+
+A class's docstring is its message; the braces are filled with the facts given when it is raised.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PixmillError(Exception):
+    """Something went wrong: {detail}"""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__(" ".join((type(self).__doc__ or "").split()).format(**facts))
+
+
+class UsageError(PixmillError):
+    """{detail}"""
+
+    exit_code = 2
+
+
+class SetupError(PixmillError):
+    """{detail}"""
+
+
+class SettingInvalid(SetupError):
+    """{name} = {value!r} ({origin}) cannot be used: {why}"""
+
+
+# --- the database ------------------------------------------------------------------------------
+
+
+class DatabaseUnreachable(SetupError):
+    """The database {url} cannot be reached: {why}"""
+
+
+class DatabaseReadOnly(SetupError):
+    """{path} cannot be written: {why}. Make it writable, or point PIXMILL_HOME or PIXMILL_DATABASE_URL elsewhere."""
+
+
+class DatabaseFull(SetupError):
+    """There is no room left for the database {url}. Nothing stored is lost:
+    free some space and run the same command again."""
+
+
+class DatabaseOnNetwork(SetupError):
+    """{path} lies on a network file system ({kind}), where SQLite's write-ahead log does not work.
+    Pictures may be remote, the database not: set PIXMILL_HOME to a local folder,
+    or PIXMILL_DATABASE_URL to PostgreSQL."""
+
+
+class DatabaseNewer(SetupError):
+    """The database {url} has schema {found}, which this pixmill ({version}) does not know: a newer pixmill made it.
+    Install that version, or use another database."""
+
+
+class DatabaseOlder(SetupError):
+    """The database {url} has schema {found}, this pixmill needs {needed}. Run: pixmill db upgrade"""
+
+
+class DatabaseDamaged(SetupError):
+    """The database {url} cannot be used: {why}"""
+
+
+# --- models and devices ------------------------------------------------------------------------
+
+
+class ModelMissing(SetupError):
+    """There is no model {name!r}: neither a directory nor a folder in {models}.{known}"""
+
+
+class ModelNotGiven(SetupError):
+    """Which model? Name one with -m NAME (a folder in {models}) or -m DIRECTORY, or set PIXMILL_MODEL.{known}"""
+
+
+class ModelBroken(SetupError):
+    """The model in {path} cannot be used: {why}"""
+
+
+class ModelChanged(SetupError):
+    """The model {alias!r} in {path} is build {found}, but this database's answers name build {known} under that alias.
+    If the change is meant, run: pixmill models alias {alias} {path}"""
+
+
+class DeviceUnknown(SetupError):
+    """There is no device {device!r} here. Devices: {devices}"""
+
+
+class DeviceNotPinned(SetupError):
+    """{device} lets OpenVINO choose, and an answer must name the device that ran it.
+    Pick one that `pixmill devices` lists, such as CPU."""
+
+
+class EngineFailed(SetupError):
+    """The engine did not start: {why}"""
+
+
+class DecodersFailed(SetupError):
+    """The picture decoders did not start: {why}"""
+
+
+# --- things people name ------------------------------------------------------------------------
+
+
+class AliasUnknown(SetupError):
+    """There is no model {name!r} in the database. `pixmill models ls` lists them."""
+
+
+class BatchUnknown(SetupError):
+    """There is no batch {name!r}. `pixmill batch ls` lists them."""
+
+
+class BatchTaken(SetupError):
+    """The batch {name!r} was made by another command ({spec}). Choose another --name."""
+
+
+class JobUnknown(SetupError):
+    """There is no job {id}. `pixmill failed ls` lists the failed ones."""
+
+
+class FieldUnknown(UsageError):
+    """There is no field {field!r} to filter by. Fields: {known}"""
+
+
+# --- one job -----------------------------------------------------------------------------------
+
+
+class JobError(PixmillError):
+    """{detail}"""
+
+    code: ClassVar[str] = "error"
+
+
+class ImageMissing(JobError):
+    """there is no such file"""
+
+    code = "image_missing"
+
+
+class ImageUnreadable(JobError):
+    """the picture cannot be read: {why}"""
+
+    code = "image_unreadable"
+
+
+class ImageTruncated(JobError):
+    """the picture ends too early: {why}"""
+
+    code = "image_truncated"
+
+
+class ImageTooLarge(JobError):
+    """the picture is too large: {why}"""
+
+    code = "image_too_large"
+
+
+class ImageUnsupported(JobError):
+    """this is not a picture that can be used: {why}"""
+
+    code = "image_unsupported"
+
+
+class ImageTimeout(JobError):
+    """decoding the picture took longer than {seconds:g} s"""
+
+    code = "image_timeout"
+
+
+class PromptTooLong(JobError):
+    """the question has {tokens} tokens, the model takes {limit} with its answer"""
+
+    code = "prompt_too_long"
+
+
+class SchemaInvalid(JobError):
+    """the answer form is not valid: {why}"""
+
+    code = "schema_invalid"
+
+
+class RowInvalid(JobError):
+    """the row cannot be used: {why}"""
+
+    code = "row_invalid"
+
+
+class ForbiddenPath(JobError):
+    """the path lies outside the allowed folders"""
+
+    code = "forbidden_path"
+
+
+class ForbiddenUrl(JobError):
+    """the address is not allowed: {why}"""
+
+    code = "forbidden_url"
+
+
+class Retried(JobError):
+    """{detail}"""
+
+
+class EngineCrashed(Retried):
+    """the engine died while it worked on this picture alone"""
+
+    code = "engine_crashed"
+
+
+class EngineStalled(Retried):
+    """the engine made no progress for {seconds:g} s"""
+
+    code = "engine_stalled"
+
+
+class OutOfCache(Retried):
+    """the request does not fit into the engine's cache, not even alone; a larger --cache-size may help"""
+
+    code = "out_of_cache"
+
+
+class EmptyAnswer(Retried):
+    """the model answered nothing"""
+
+    code = "empty_answer"
+
+
+class InvalidAnswer(Retried):
+    """the answer does not have the asked form: {why}"""
+
+    code = "invalid_answer"
+
+
+class FetchFailed(Retried):
+    """the picture could not be fetched: {why}"""
+
+    code = "fetch_failed"
+
+
+class DatabaseBusy(Retried):
+    """the database was busy for {seconds:g} s"""
+
+    code = "database_busy"
+
+
+class Ended(JobError):
+    """{detail}"""
+
+
+class Cancelled(Ended):
+    """cancelled"""
+
+    code = "cancelled"
+
+
+class DeadlinePassed(Ended):
+    """the batch's deadline passed first"""
+
+    code = "deadline_passed"
+
+
+def _leaves(cls: type[JobError]) -> list[type[JobError]]:
+    children = cls.__subclasses__()
+    return [leaf for child in children for leaf in _leaves(child)] if children else [cls]
+
+
+CODES: dict[str, type[JobError]] = {cls.code: cls for cls in _leaves(JobError)}
+
+
+def is_retried(code: str) -> bool:
+    """Whether a job that failed with this code is worth another try."""
+    return issubclass(CODES.get(code, JobError), Retried)

@@ -1,0 +1,174 @@
+"""Jobs as values: what is asked, what a worker holds, and what came of it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any
+
+from pipeline.locators import Picture
+from pipeline.prompts import Prompt, canonical
+
+
+class State(StrEnum):
+    """Where a job stands. `Store` alone moves it."""
+
+    QUEUED = "queued"
+    """waits for a worker, or for its back-off to pass"""
+    RUNNING = "running"
+    """claimed: a worker with a lease holds it under a token"""
+    DONE = "done"
+    """has an answer"""
+    FAILED = "failed"
+    """ended with a code and a sentence"""
+    CANCELLED = "cancelled"
+    """a person or a deadline ended it, and no other batch wants it"""
+
+
+class BatchState(StrEnum):
+    """Where a batch stands, in the words of the OpenAI Batch API and one of ours."""
+
+    VALIDATING = "validating"
+    """its command is still adding items; jobs run already"""
+    IN_PROGRESS = "in_progress"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    """each item ended, well or badly"""
+    EXPIRED = "expired"
+    """its deadline passed first"""
+    CANCELLED = "cancelled"
+
+
+LIVE = (BatchState.VALIDATING, BatchState.IN_PROGRESS)
+
+
+class Lane(StrEnum):
+    """Strict priorities: a high job goes before any normal one."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+LANES: dict[str, int] = {Lane.LOW: 0, Lane.NORMAL: 1, Lane.HIGH: 2}
+"""lane -> the number the tables hold, so that the highest is max()"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSpec:
+    """One question about one picture (or several), for one model."""
+
+    pictures: tuple[Picture, ...]
+    prompt: Prompt
+    model: str
+    device_class: str | None = None
+
+    @functools.cached_property
+    def key(self) -> bytes:
+        """Equal for equal work: the pictures' places in order, the prompt, the model, the device class."""
+        digest = blake2b(self.prompt.digest, digest_size=16)
+        for picture in self.pictures:
+            digest.update(f"{picture.locator}\n{picture.size}\n{picture.mtime_ns}\n".encode())
+        digest.update(f"{self.model}\n{self.device_class}".encode())
+        return digest.digest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """A row of a batch. `row` counts the input's rows, `ask` the questions within a row."""
+
+    spec: JobSpec
+    row: int
+    ask: int = 0
+    custom_id: str | None = None
+    columns: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A job a worker holds. Whatever it writes about the job is fenced by the token."""
+
+    id: int
+    token: int
+    pictures: tuple[Picture, ...]
+    prompt: Prompt
+    model: str
+    device_class: str | None
+    crashes: int
+    fresh: bool
+    queued_s: float
+    """how long the job had waited when it was claimed"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureRead:
+    """What a decoder found in a picture's file."""
+
+    sha256: bytes
+    bytes: int
+    width: int
+    height: int
+    format: str
+    changed: bool = False
+    """the file differs in size or mtime from when the job was submitted"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """A text for a claimed job, with all that says how it came about."""
+
+    job: int
+    token: int
+    text: str
+    finish_reason: str
+    prompt_tokens: int
+    answer_tokens: int
+    pictures: Sequence[PictureRead]
+    content_key: bytes | None = None
+    """what equal content would ask again; none when the answer must never be taken from the cache"""
+    parsed: Any = None
+    logprob: float | None = None
+    seed: int | None = None
+    queue_s: float = 0.0
+    read_s: float = 0.0
+    vision_s: float = 0.0
+    first_token_s: float = 0.0
+    total_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CacheHit:
+    """A claimed job whose content was answered before: `answer` is the row to copy."""
+
+    job: int
+    token: int
+    answer: int
+    pictures: Sequence[PictureRead]
+    content_key: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Why a claimed job did not get an answer this time. `errors.is_retried(code)` says whether it is tried again."""
+
+    job: int
+    token: int
+    code: str
+    message: str
+    pictures: Sequence[PictureRead] = ()
+    final: bool = False
+    """another try is known to be useless, whatever the code says"""
+
+
+def content_key(sha256s: Sequence[bytes], prompt: Prompt, build: bytes, device_class: str | None) -> bytes | None:
+    """What equal content would ask again, or none when each answer is meant to differ."""
+    if not prompt.sampling.repeatable:
+        return None
+    digest = blake2b(prompt.digest, digest_size=16)
+    for sha256 in sha256s:
+        digest.update(sha256)
+    digest.update(canonical([build.hex(), device_class]))
+    return digest.digest()

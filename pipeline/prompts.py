@@ -1,0 +1,84 @@
+"""A prompt: what is asked about a picture, with the parameters that shape the answer."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+CAPTION = "Describe this picture."
+MAX_TOKENS = 128
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """How tokens are chosen. Greedy unless a temperature is set.
+
+    A temperature without a seed means a new answer each time: the seed is drawn when the job runs,
+    stored with the answer, and such answers are never taken from the cache.
+    """
+
+    max_tokens: int = MAX_TOKENS
+    temperature: float = 0.0
+    seed: int | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        return self.temperature == 0 or self.seed is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """The messages (system, examples, question), the sampling and the answer's form.
+
+    Pictures are not part of it: they go in front of the last user message's text.
+    """
+
+    messages: tuple[tuple[str, str], ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    form: Mapping[str, Any] | None = None
+
+    @classmethod
+    def ask(
+        cls,
+        question: str,
+        *,
+        system: str | None = None,
+        sampling: Sampling | None = None,
+    ) -> Prompt:
+        head = (("system", system),) if system else ()
+        return cls(messages=(*head, ("user", question)), sampling=sampling or Sampling())
+
+    @classmethod
+    def from_stored(
+        cls, messages: Sequence[Sequence[str]], parameters: Mapping[str, Any], form: Mapping[str, Any] | None
+    ) -> Prompt:
+        pairs = tuple((role, text) for role, text in messages)
+        return cls(messages=pairs, sampling=Sampling(**parameters), form=form)
+
+    @property
+    def question(self) -> str:
+        return self.messages[-1][1]
+
+    @property
+    def system(self) -> str | None:
+        role, text = self.messages[0]
+        return text if role == "system" else None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return asdict(self.sampling)
+
+    @functools.cached_property
+    def digest(self) -> bytes:
+        """Sixteen bytes that are equal when, and only when, the same thing is asked in the same way."""
+        body = [list(self.messages), self.parameters, self.form]
+        return blake2b(canonical(body), digest_size=16).digest()
+
+
+def canonical(value: object) -> bytes:
+    """JSON with one spelling for one value, for hashing."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")

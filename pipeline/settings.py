@@ -1,0 +1,270 @@
+"""The settings, read once from flags, environment and `pixmill.toml`, then passed on as values.
+
+Flag > environment (`PIXMILL_*`) > `pixmill.toml` (in the current folder, else in the home) > default.
+`TABLE` is the one list of them: reading, help and documentation all go by it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import SettingInvalid, SetupError
+
+FILE = "pixmill.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: `parse(value, folder)` raises ValueError with the reason; `default` sees the home."""
+
+    name: str
+    parse: Callable[[object, Path], Any]
+    default: Callable[[Path], Any]
+    default_text: str
+    help: str
+
+    @property
+    def variable(self) -> str:
+        return f"PIXMILL_{self.name.upper()}"
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.name.replace('_', '-')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value as a person gave it: how it is spelled there, where that is, what relative paths start from."""
+
+    value: object
+    spelling: str
+    origin: str
+    folder: Path
+
+    def refused(self, why: str) -> SettingInvalid:
+        value = _without_password(self.value) if isinstance(self.value, str) else self.value
+        return SettingInvalid(name=self.spelling, value=value, origin=self.origin, why=why)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What `TABLE` says, as values."""
+
+    home: Path
+    database_url: str = field(repr=False)
+    broker_url: str = field(repr=False)
+    media_root: Path | None
+    allowed_roots: tuple[Path, ...] | None
+    model: str | None
+    device: str
+    max_picture_bytes: int
+    max_picture_pixels: int
+    picture_seconds: float
+    engine_stall_seconds: float
+    given: Mapping[str, Given] = field(repr=False, compare=False)
+    """what was set by anyone; the rest are defaults"""
+
+    @property
+    def models(self) -> Path:
+        """The folder whose folders are models that go by their names."""
+        return self.home / "models"
+
+    def refused(self, name: str, why: str) -> SettingInvalid:
+        """The error for a value that turns out to be unusable later; it says where the value came from."""
+        given = self.given.get(name) or Given(getattr(self, name), name, "the default", self.home)
+        return given.refused(why)
+
+
+def read_settings(
+    flags: Mapping[str, object] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """The settings of this program. A flag of None was not given; an empty variable is not set."""
+    environ = os.environ if environ is None else environ
+    folder = Path.cwd() if folder is None else folder
+    asked = _of_environment(environ, folder) | _of_flags(flags or {}, folder)
+    given = _of_file(folder / FILE, TABLE) | asked
+    home = _value(BY_NAME["home"], given, _default_home(environ))
+    if not (folder / FILE).exists():
+        given = _of_file(home / FILE, TABLE[1:]) | given
+    values = {setting.name: _value(setting, given, home) for setting in TABLE}
+    return Settings(**values, given=given)
+
+
+def debugging() -> bool:
+    """Whether errors show where they come from: PIXMILL_DEBUG=1."""
+    return os.environ.get("PIXMILL_DEBUG", "") not in ("", "0")
+
+
+def _value(setting: Setting, given: Mapping[str, Given], home: Path) -> Any:
+    if setting.name not in given:
+        return setting.default(home)
+    found = given[setting.name]
+    try:
+        return setting.parse(found.value, found.folder)
+    except ValueError as error:
+        raise found.refused(str(error)) from None
+
+
+def _of_flags(flags: Mapping[str, object], folder: Path) -> dict[str, Given]:
+    return {
+        name: Given(value, BY_NAME[name].flag, "the command line", folder)
+        for name, value in flags.items()
+        if value is not None
+    }
+
+
+def _of_environment(environ: Mapping[str, str], folder: Path) -> dict[str, Given]:
+    return {
+        setting.name: Given(environ[setting.variable], setting.variable, "the environment", folder)
+        for setting in TABLE
+        if environ.get(setting.variable)
+    }
+
+
+def _of_file(path: Path, known: tuple[Setting, ...]) -> dict[str, Given]:
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError) as error:
+        raise SetupError(detail=f"{path} cannot be read: {error}") from None
+    given = {key: Given(value, key, str(path), path.parent) for key, value in values.items()}
+    names = [setting.name for setting in known]
+    for key in given.keys() - set(names):
+        raise given[key].refused(f"{_unknown(key)}{nearest(key, names)}")
+    return given
+
+
+def _unknown(key: str) -> str:
+    return "a home's own file cannot move the home" if key == "home" else "there is no such setting"
+
+
+def nearest(word: str, words: list[str]) -> str:
+    """`, did you mean "run"?` when one of the words is close, else nothing."""
+    close = difflib.get_close_matches(word, words, n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", text)
+
+
+# --- parsers -----------------------------------------------------------------------------------
+
+
+def _text(value: object, folder: Path) -> str:
+    if not isinstance(value, str):
+        raise ValueError("it must be text")
+    return value
+
+
+def _path(value: object, folder: Path) -> Path:
+    return folder / Path(_text(value, folder)).expanduser()
+
+
+def _paths(value: object, folder: Path) -> tuple[Path, ...]:
+    parts = value if isinstance(value, list) else _text(value, folder).split(os.pathsep)
+    return tuple(_path(part, folder) for part in parts if part)
+
+
+def _url(*schemes: str) -> Callable[[object, Path], str]:
+    def parse(value: object, folder: Path) -> str:
+        url = _text(value, folder)
+        scheme, colon, _ = url.partition(":")
+        if not colon or scheme.partition("+")[0] not in schemes:
+            raise ValueError(f"it must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        return url
+
+    return parse
+
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+def _count(value: object, folder: Path) -> int:
+    """A whole number above zero; 64M and 64Mi are understood, with or without a B."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?i?)b?", str(value).strip().lower())
+    if not found or found[2] not in _UNITS or (number := int(float(found[1]) * _UNITS[found[2]])) < 1:
+        raise ValueError("it must be a whole number above zero, such as 500000 or 64M")
+    return number
+
+
+def _seconds(value: object, folder: Path) -> float:
+    try:
+        seconds = float(str(value))
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError("it must be a number of seconds above zero")
+    return seconds
+
+
+def _default_home(environ: Mapping[str, str]) -> Path:
+    data = environ.get("XDG_DATA_HOME") or os.path.join(environ.get("HOME") or Path.home(), ".local", "share")
+    return Path(data) / "pixmill"
+
+
+def _fixed(value: Any) -> Callable[[Path], Any]:
+    return lambda home: value
+
+
+TABLE: tuple[Setting, ...] = (
+    Setting(
+        "home",
+        _path,
+        lambda home: home,
+        "$XDG_DATA_HOME/pixmill, or ~/.local/share/pixmill",
+        "folder of models and of the embedded database",
+    ),
+    Setting(
+        "database_url",
+        _url("sqlite", "postgresql", "postgres"),
+        lambda home: f"sqlite:///{home / 'pixmill.db'}",
+        "sqlite:///HOME/pixmill.db",
+        "where jobs and answers are kept: sqlite:///FILE or postgresql://USER@HOST/NAME",
+    ),
+    Setting(
+        "broker_url",
+        _url("redis", "rediss"),
+        _fixed("redis://localhost:6379/0"),
+        "redis://localhost:6379/0",
+        "the Redis that carries tickets to workers; `pixmill run` needs none",
+    ),
+    Setting(
+        "media_root",
+        _path,
+        _fixed(None),
+        "none",
+        "pictures below it are stored relative to it, so that each host may mount it elsewhere",
+    ),
+    Setting(
+        "allowed_roots",
+        _paths,
+        _fixed(None),
+        "anywhere",
+        f"only pictures below these folders are read (several: separated by {os.pathsep!r})",
+    ),
+    Setting("model", _text, _fixed(None), "none", "the model when -m is not given: a name or a directory"),
+    Setting("device", _text, _fixed("CPU"), "CPU", "the OpenVINO device, as `pixmill devices` names it"),
+    Setting("max_picture_bytes", _count, _fixed(256 * 2**20), "256Mi", "a larger file is not read"),
+    Setting("max_picture_pixels", _count, _fixed(100_000_000), "100M", "a picture with more is not decoded"),
+    Setting("picture_seconds", _seconds, _fixed(30.0), "30", "a picture that takes longer to decode is given up"),
+    Setting(
+        "engine_stall_seconds",
+        _seconds,
+        _fixed(300.0),
+        "300",
+        "an engine without progress for so long is started anew",
+    ),
+)
+BY_NAME = {setting.name: setting for setting in TABLE}
