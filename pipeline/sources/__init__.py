@@ -1,0 +1,1 @@
+"""Where pictures come from: each source yields them one at a time."""
