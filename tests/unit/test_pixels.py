@@ -1,0 +1,56 @@
+"""workers.pixels: slots are lent, bounded and given back with their memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from workers.pixels import Pixels
+
+MAX_PIXELS = 100_000
+
+
+@pytest.fixture
+def pixels() -> Iterator[Pixels]:
+    pixels = Pixels(3, MAX_PIXELS, budget=500_000)
+    yield pixels
+    pixels.close()
+
+
+def resident(pixels: Pixels) -> int:
+    return os.fstat(pixels.fd).st_blocks * 512
+
+
+def test_slots_do_not_overlap(pixels: Pixels) -> None:
+    offsets = sorted(offset for _ in range(3) if (offset := pixels.take()) is not None)
+    assert len(offsets) == 3
+    assert all(after - before >= MAX_PIXELS * 3 for before, after in zip(offsets, offsets[1:], strict=False))
+
+
+def test_no_slot_is_left_when_all_are_taken(pixels: Pixels) -> None:
+    first, _, _ = pixels.take(), pixels.take(), pixels.take()
+    assert pixels.take() is None
+    assert first is not None
+    pixels.free(first)
+    assert pixels.take() == first
+
+
+def test_the_budget_bounds_what_is_held(pixels: Pixels) -> None:
+    for _ in range(2):
+        offset = pixels.take()
+        assert offset is not None
+        pixels.filled(offset, 1000, 100)
+    assert pixels.take() is None
+    assert pixels.take(beyond_budget=True) is not None
+
+
+def test_memory_is_taken_when_written_and_given_back_when_freed(pixels: Pixels) -> None:
+    assert resident(pixels) == 0
+    offset = pixels.take()
+    assert offset is not None
+    os.pwrite(pixels.fd, b"\1" * 200_000, offset)
+    assert resident(pixels) >= 200_000
+    pixels.free(offset)
+    assert resident(pixels) == 0

@@ -1,0 +1,1 @@
+"""What answers: engine and decoder processes, and the feeder that keeps them busy."""
