@@ -1,0 +1,160 @@
+"""The parent's side of the decoder processes: paths in, futures of decoded pictures out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+from pipeline.errors import DecodersFailed, ImageTimeout, ImageUnreadable
+from workers.child import Child, Death, Refused, StartsExhausted
+
+AHEAD = 2
+"""Pictures sent to one decoder: the next waits in its socket, so that it never waits for us."""
+
+GRACE = 2.0
+"""Seconds beyond its own time limit before a decoder is killed: it reports a timeout itself if it can."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecodeLimits:
+    """What one picture may cost."""
+
+    max_bytes: int
+    max_pixels: int
+    seconds: float
+    memory: int
+    allowed_roots: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoded:
+    """A picture in shared memory, and what its file was."""
+
+    sha256: bytes
+    bytes: int
+    width: int
+    height: int
+    format: str
+    size: int
+    mtime_ns: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Order:
+    id: int
+    path: str
+    offset: int
+    room: int
+    future: Future[Decoded]
+
+    def wire(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "path": quote_from_bytes(os.fsencode(self.path)),
+            "offset": self.offset,
+            "room": self.room,
+        }
+
+
+class _Decoder:
+    """One decoder process and the orders it has, the first of which it works on."""
+
+    def __init__(self, limits: DecodeLimits, pixels: int, now: Callable[[], float]) -> None:
+        config = {
+            "max_bytes": limits.max_bytes,
+            "max_pixels": limits.max_pixels,
+            "seconds": limits.seconds,
+            "memory": limits.memory,
+            "allowed_roots": limits.allowed_roots,
+        }
+        self.child = Child("workers.decoder", config, shared=pixels, now=now)
+        self.orders: deque[_Order] = deque()
+        self.begun = now()
+
+
+class Decoders:
+    """A few decoder processes that share a queue. A picture that kills or hangs one costs that picture alone."""
+
+    def __init__(
+        self, count: int, limits: DecodeLimits, pixels: int, *, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._limits, self._now = limits, now
+        self._decoders = [_Decoder(limits, pixels, now) for _ in range(count)]
+        self._queue: deque[_Order] = deque()
+        self._last_id = 0
+
+    @property
+    def children(self) -> Sequence[Child]:
+        return [decoder.child for decoder in self._decoders]
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._queue) or any(decoder.orders for decoder in self._decoders)
+
+    def decode(self, path: str, offset: int, room: int) -> Future[Decoded]:
+        self._last_id += 1
+        future: Future[Decoded] = Future()
+        self._queue.append(_Order(self._last_id, path, offset, room, future))
+        return future
+
+    def tend(self) -> None:
+        """Start dead decoders again, kill hanging ones, hand out what waits."""
+        for decoder in self._decoders:
+            try:
+                decoder.child.tend()
+            except StartsExhausted as error:
+                raise DecodersFailed(why=str(error)) from error
+            if decoder.orders and self._now() - decoder.begun > self._limits.seconds + GRACE:
+                decoder.child.kill("it hung")
+                late = ImageTimeout(seconds=self._limits.seconds)
+                self._lost(decoder, Refused(late.code, str(late)))
+        for depth in range(AHEAD):  # one each before a second for anyone
+            for decoder in self._decoders:
+                if self._queue and decoder.child.ready is not None and len(decoder.orders) <= depth:
+                    self._hand_out(decoder)
+
+    def receive(self) -> None:
+        """Resolve the futures whose pictures have been decoded."""
+        for decoder in self._decoders:
+            for message in decoder.child.receive():
+                if isinstance(message, Death):
+                    dead = ImageUnreadable(why=f"decoding it ended the decoder ({message.reason})")
+                    self._lost(decoder, Refused(dead.code, str(dead)))
+                else:
+                    self._handle(decoder, *message)
+
+    def close(self) -> None:
+        for decoder in self._decoders:
+            decoder.child.close()
+
+    def _hand_out(self, decoder: _Decoder) -> None:
+        order = self._queue.popleft()
+        if not decoder.orders:
+            decoder.begun = self._now()
+        decoder.orders.append(order)
+        decoder.child.post("decode", order.wire())
+
+    def _handle(self, decoder: _Decoder, kind: str, body: dict[str, Any]) -> None:
+        order = decoder.orders.popleft()
+        decoder.begun = self._now()
+        assert order.id == body.pop("id"), "a decoder answers in order"
+        if kind == "decoded":
+            order.future.set_result(Decoded(**{**body, "sha256": bytes.fromhex(body["sha256"])}))
+        else:
+            order.future.set_exception(Refused(body["code"], body["message"]))
+
+    def _lost(self, decoder: _Decoder, why: Refused) -> None:
+        """A decoder is gone: its first picture is to blame, the others go back to the queue."""
+        if not decoder.orders:
+            return
+        culprit = decoder.orders.popleft()
+        self._queue.extendleft(reversed(decoder.orders))
+        decoder.orders.clear()
+        culprit.future.set_exception(why)
