@@ -1,0 +1,84 @@
+"""A request as openvino-genai takes it: prompt, tensors, generation settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import openvino as ov
+import openvino_genai as genai
+
+from pipeline.errors import ImageUnsupported, JobError, PromptTooLong, RowInvalid
+from workers.engine.chat import PICTURE, Chat
+from workers.engine.complaint import complaint
+from workers.engine.folder import ModelFolder
+from workers.engine.requests import Frame, Request
+from workers.engine.sampling import generation
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What `add_request` and `generate` are called with."""
+
+    prompt: str
+    images: list[ov.Tensor]
+    generation: genai.GenerationConfig
+
+
+class InputMaker:
+    """Makes inputs for one loaded model."""
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        tokenizer: genai.Tokenizer,
+        own: genai.GenerationConfig,
+        pixels: int,
+        *,
+        logprobs: bool,
+    ) -> None:
+        self._chat = Chat(tokenizer, folder.special_tokens)
+        self._tokenizer, self._own, self._pixels = tokenizer, own, pixels
+        self._context, self._logprobs = folder.context, logprobs
+
+    def make(self, request: Request) -> Inputs:
+        """Raises `PromptTooLong` before any picture is looked at."""
+        prompt = self._chat.prompt(request.messages, len(request.frames))
+        self._check_length(prompt, len(request.frames), request.sampling.max_tokens)
+        images = [ov.Tensor(read(self._pixels, frame)[None]) for frame in request.frames]
+        return Inputs(prompt, images, generation(self._own, request.sampling, logprobs=self._logprobs))
+
+    def _check_length(self, prompt: str, pictures: int, answer: int) -> None:
+        """A picture's own tokens are only known when it is encoded, so each counts as one here."""
+        if self._context is None:
+            return
+        limit = max(0, self._context - answer)
+        for place in range(pictures):
+            prompt = prompt.replace(PICTURE.format(place), "\n", 1)
+        if len(prompt.encode()) <= limit:  # a token is at least a byte
+            return
+        tokens = self._tokenizer.encode(prompt).input_ids.shape[1]
+        if tokens > limit:
+            raise PromptTooLong(tokens=tokens, limit=limit)
+
+
+def read(pixels: int, frame: Frame) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """A picture out of shared memory, as height x width x RGB. A copy: its slot is used again later."""
+    picture = np.empty((frame.height, frame.width, 3), np.uint8)
+    if os.preadv(pixels, [picture.data], frame.offset) != picture.nbytes:
+        raise ImageUnsupported(why="its pixels are not there")
+    return picture
+
+
+def blame(error: Exception, inputs: Inputs, accepts: Callable[[Inputs], bool]) -> JobError:
+    """Whose fault a refused request is: the picture's, if the same question about a plain one is taken.
+
+    openvino-genai has a text of its own for each family and each fault, so asking again is the one
+    way to know that holds for all.
+    """
+    plain = ov.Tensor(np.full((1, 64, 64, 3), 128, np.uint8))
+    if inputs.images and accepts(replace(inputs, images=[plain] * len(inputs.images))):
+        return ImageUnsupported(why=complaint(error))
+    return RowInvalid(why=complaint(error))

@@ -1,0 +1,35 @@
+"""An ended generation as what the parent is told."""
+
+from __future__ import annotations
+
+import openvino_genai as genai
+
+from pipeline.errors import EmptyAnswer
+from workers.engine.core import Ending, refusal
+from workers.engine.requests import Completion
+
+
+def ending(
+    id: int,
+    *,
+    text: str,
+    reason: genai.GenerationFinishReason,
+    figures: genai.VLMPerfMetrics,
+    logprob: float | None,
+    first_token_s: float,
+    total_s: float,
+) -> Ending:
+    """A completion, or a refusal when there is nothing to read: an empty answer is none."""
+    if not text.strip():
+        return refusal(id, EmptyAnswer())
+    return Completion(
+        id=id,
+        text=text,
+        finish_reason="length" if reason == genai.GenerationFinishReason.LENGTH else "stop",
+        prompt_tokens=figures.get_num_input_tokens(),
+        answer_tokens=figures.get_num_generated_tokens(),
+        logprob=logprob,
+        vision_s=figures.get_vision_encoding_duration().mean / 1000,
+        first_token_s=first_token_s,
+        total_s=total_s,
+    )
