@@ -29,7 +29,7 @@ class Owner:
             boot_id=(proc / "sys/kernel/random/boot_id").read_text().strip(),
             pid_namespace=os.readlink(proc / "self/ns/pid"),
             pid=pid,
-            pid_started=_started(pid, proc) or 0,
+            pid_started=_look_at(pid, proc)[1],
         )
 
     def __str__(self) -> str:
@@ -43,15 +43,28 @@ class Owner:
         """
         if (self.boot_id, self.pid_namespace) != (me.boot_id, me.pid_namespace):
             return False
-        return _started(self.pid, proc) != self.pid_started
+        if not _exists(self.pid):
+            return True
+        try:
+            state, started = _look_at(self.pid, proc)
+        except OSError:
+            return False  # /proc may be mounted so that other people's processes are hidden
+        return state in (b"Z", b"X") or started != self.pid_started
 
 
-def _started(pid: int, proc: Path) -> int | None:
-    """When the process began, or none when there is no such process (a zombie is none: it runs nothing)."""
+def _exists(pid: int) -> bool:
     try:
-        stat = (proc / str(pid) / "stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _look_at(pid: int, proc: Path) -> tuple[bytes, int]:
+    """A process's state (Z: it has ended and waits for its parent) and when it began."""
+    stat = (proc / str(pid) / "stat").read_bytes()
     # The name in brackets may hold spaces and brackets itself: fields count from the last bracket.
     state, *fields = stat[stat.rindex(b")") + 2 :].split()
-    return None if state in (b"Z", b"X") else int(fields[18])
+    return state, int(fields[18])

@@ -1,0 +1,190 @@
+"""A build: a directory with a model's OpenVINO files, and what those files say about themselves.
+
+Nothing is taken from names: precision is counted in the weights, recipe and tools are read from what
+NNCF and optimum-intel wrote into the IR. Neither OpenVINO nor the weights are loaded for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from pipeline.errors import ModelBroken, ModelMissing, ModelNotGiven
+from pipeline.store.values import BuildFacts
+
+MANIFEST = "pixmill.json"
+
+PARTS = (
+    "openvino_language_model",
+    "openvino_text_embeddings_model",
+    "openvino_vision_embeddings_model",
+    "openvino_tokenizer",
+    "openvino_detokenizer",
+)
+FAMILY_PARTS = {
+    "qwen2_vl": ("openvino_vision_embeddings_merger_model",),
+    "minicpmv": ("openvino_resampler_model",),
+    "phi3_v": ("openvino_vision_projection_model",),
+}
+PRECISIONS = {
+    "u4": "int4", "i4": "int4", "nf4": "nf4", "u8": "int8", "i8": "int8",
+    "f8e4m3": "fp8", "f8e5m2": "fp8", "f16": "fp16", "bf16": "bf16", "f32": "fp32",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPlace:
+    """A model as a person named it: the alias jobs carry (none for a bare directory) and the directory."""
+
+    alias: str | None
+    path: Path
+
+
+def find_model(name: str | None, home: Path) -> ModelPlace:
+    """The place of a model given as a directory or as an alias below `home/models`."""
+    models = home / "models"
+    if not name:
+        raise ModelNotGiven(models=models, known=_known(models))
+    if (models / name / "config.json").is_file() and Path(name).name == name:
+        return ModelPlace(alias=name, path=(models / name).resolve())
+    if Path(name).is_dir():
+        return ModelPlace(alias=None, path=Path(name).resolve())
+    raise ModelMissing(name=name, models=models, known=_known(models))
+
+
+def _known(models: Path) -> str:
+    names = sorted(entry.parent.name for entry in models.glob("*/config.json"))
+    return f" There are: {', '.join(names)}." if names else ""
+
+
+def check_files(path: Path) -> str:
+    """Refuse a directory in which something is missing; the family it belongs to otherwise."""
+    config = _read_json(path / "config.json")
+    family = config.get("model_type")
+    if not isinstance(family, str):
+        raise ModelBroken(path=path, why="its config.json names no model_type")
+    parts = (*PARTS, *FAMILY_PARTS.get(family, ()))
+    missing = [f"{part}.{ending}" for part in parts for ending in ("xml", "bin") if not _has(path / f"{part}.{ending}")]
+    if missing:
+        raise ModelBroken(path=path, why=f"{_listed(missing)} missing. Convert or pull the model again")
+    return family
+
+
+def stamp(path: Path) -> str:
+    """Names, sizes and mtimes of a build's files: equal means there is no need to hash them again."""
+    facts = [(name, file.stat().st_size, file.stat().st_mtime_ns) for name, file in _files(path)]
+    return blake2b(repr(facts).encode(), digest_size=16).hexdigest()
+
+
+def digest(path: Path) -> bytes:
+    """The hash of all files but the manifest, names included: the build's identity."""
+    whole = hashlib.sha256()
+    for name, file in _files(path):
+        with file.open("rb") as stream:
+            whole.update(name.encode() + b"\0" + hashlib.file_digest(stream, "sha256").digest())
+    return whole.digest()
+
+
+def describe(path: Path, digest: bytes) -> BuildFacts:
+    """What the files of a build say about where it comes from and how it was made."""
+    family = check_files(path)
+    manifest = _read_json(path / MANIFEST) if (path / MANIFEST).exists() else {}
+    language = path / "openvino_language_model.xml"
+    try:
+        weights, notes = _weights_and_notes(language)
+    except ElementTree.ParseError as error:
+        raise ModelBroken(path=path, why=f"{language.name} is damaged ({error})") from error
+    return BuildFacts(
+        digest=digest,
+        family=family,
+        source=manifest.get("source") or _read_json(path / "config.json").get("_name_or_path"),
+        revision=manifest.get("revision"),
+        precision=_precision(weights),
+        recipe=manifest.get("recipe") or notes.get("nncf", {}).get("weight_compression"),
+        tools=manifest.get("tools") or _tools(notes),
+        licence=manifest.get("licence"),
+        path=str(path),
+        stamp=stamp(path),
+    )
+
+
+def _files(path: Path) -> Iterator[tuple[str, Path]]:
+    found = (file for file in path.rglob("*") if file.is_file())
+    named = ((file.relative_to(path).as_posix(), file) for file in found)
+    return iter(sorted(pair for pair in named if pair[0] != MANIFEST and not Path(pair[0]).name.startswith(".")))
+
+
+def _has(file: Path) -> bool:
+    return file.is_file() and file.stat().st_size > 0
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{shown} {'is' if len(names) == 1 else 'are'}"
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise ModelBroken(path=file.parent, why=f"{file.name} is missing; is this a model's folder?") from error
+    except (OSError, ValueError) as error:
+        raise ModelBroken(path=file.parent, why=f"{file.name} cannot be read ({error})") from error
+    if not isinstance(value, dict):
+        raise ModelBroken(path=file.parent, why=f"{file.name} does not hold an object")
+    return value
+
+
+def _weights_and_notes(xml: Path) -> tuple[Counter[str], dict[str, Any]]:
+    """Parameters by element type, and the model's own notes (rt_info), read as a stream."""
+    weights: Counter[str] = Counter()
+    notes: dict[str, Any] = {}
+    depth = 0
+    for event, element in ElementTree.iterparse(xml, events=("start", "end")):
+        if event == "start":
+            depth += 1
+            continue
+        depth -= 1
+        if element.tag == "layer":
+            data = element.find("data")
+            if element.get("type") == "Const" and data is not None:
+                weights[data.get("element_type", "")] += _elements(data.get("shape", ""))
+            element.clear()
+        elif element.tag == "rt_info" and depth == 1:
+            notes = _tree(element)
+    return weights, notes
+
+
+def _elements(shape: str) -> int:
+    count = 1
+    for size in filter(None, shape.split(",")):
+        count *= int(size)
+    return count
+
+
+def _tree(element: ElementTree.Element) -> dict[str, Any]:
+    return {child.get("name") or child.tag: child.get("value") or _tree(child) for child in element}
+
+
+def _precision(weights: Mapping[str, int]) -> str:
+    kinds = Counter[str]()
+    for kind, count in weights.items():
+        kinds[PRECISIONS.get(kind, "")] += count
+    del kinds[""]
+    return max(kinds, key=lambda kind: kinds[kind]) if kinds else "unknown"
+
+
+def _tools(notes: Mapping[str, Any]) -> dict[str, str]:
+    tools = {name.removesuffix("_version"): value for name, value in notes.get("optimum", {}).items()}
+    if version := notes.get("nncf", {}).get("version"):
+        tools["nncf"] = version
+    if version := notes.get("Runtime_version"):
+        tools["openvino"] = version
+    return tools

@@ -1,0 +1,242 @@
+"""The store: the only room with SQL. Each method is one transaction, so a killed program leaves nothing half-done.
+
+The methods are thin; what happens is in the modules beside this one, as functions of a connection.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from pipeline.complaints import translated
+from pipeline.database import WRITES
+from pipeline.jobs import Answer, BatchState, CacheHit, Claim, Failure, Item, Lane, State
+from pipeline.owner import Owner
+from pipeline.store import batches, builds, claims, dialects, endings, leases, requeueing, submission, tickets
+from pipeline.store.values import Added, AliasRow, BuildFacts, Counts, InvalidRow, OpenBatch
+
+if TYPE_CHECKING:
+    from pipeline.store.views import Views
+
+__all__ = ["Added", "AliasRow", "BuildFacts", "Counts", "InvalidRow", "OpenBatch", "Store"]
+
+
+class Store:
+    """Jobs and all that belongs to them, in a database.
+
+    Any number of threads and processes may use stores of one database at once.
+    """
+
+    def __init__(self, engine: sa.Engine, *, clock: Callable[[], float] | None = None) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(**{WRITES: True})
+        self._clock = clock
+        self._prompts = claims.Prompts()
+
+    def close(self) -> None:
+        """Close the connections. The store can be used again; it opens new ones."""
+        self._engine.dispose()
+
+    # --- transactions ----------------------------------------------------------------------------
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A transaction that only reads."""
+        with translated(self._engine.url), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self, *, alone: bool = False, may_be_lost: bool = False) -> Iterator[tuple[sa.Connection, float]]:
+        """A transaction that writes, and its time. `alone`: no other changes what batches want meanwhile."""
+        with translated(self._engine.url), self._writer.begin() as connection:
+            if alone:
+                dialects.one_at_a_time(connection)
+            if may_be_lost:
+                dialects.may_be_lost(connection)
+            yield connection, self.now(connection)
+
+    def now(self, connection: sa.Connection) -> float:
+        """The time: the injected clock's, else the database's own."""
+        return self._clock() if self._clock is not None else dialects.now(connection)
+
+    @functools.cached_property
+    def views(self) -> Views:
+        """What people read."""
+        from pipeline.store.views import Views
+
+        return Views(self)
+
+    # --- batches ---------------------------------------------------------------------------------
+
+    def open_batch(
+        self,
+        name: str | None,
+        *,
+        origin: str,
+        spec: Mapping[str, Any],
+        lane: Lane = Lane.NORMAL,
+        deadline: float | None = None,
+        window: str | None = None,
+    ) -> OpenBatch:
+        """A new batch (with a generated name if none is given), or the known one when the same command made it.
+
+        Raises BatchTaken when another command made it.
+        """
+        terms = batches.BatchTerms(origin=origin, spec=spec, lane=lane, deadline=deadline, window=window)
+        with self._writing(alone=True) as (connection, now):
+            return batches.open_batch(connection, name, terms, now)
+
+    def add(self, batch_id: int, items: Sequence[Item], *, force: bool = False) -> Added:
+        """Make, link or requeue the job of each item. Callers hand over some thousand items at a time."""
+        with self._writing(alone=True) as (connection, now):
+            return submission.add(connection, batch_id, items, now, force=force)
+
+    def rehearse(self, items: Sequence[Item], *, force: bool = False) -> Added:
+        """What `add` would do."""
+        with self.reading() as connection:
+            return submission.rehearse(connection, items, force=force)
+
+    def add_invalid(self, batch_id: int, rows: Sequence[InvalidRow]) -> None:
+        """Note the rows that could not become a job."""
+        with self._writing(alone=True) as (connection, now):
+            submission.add_invalid(connection, batch_id, rows, now)
+
+    def seal(self, batch_id: int, rows: int) -> None:
+        """The submission is complete and had this many rows."""
+        with self._writing(alone=True) as (connection, now):
+            batches.seal(connection, batch_id, rows, now)
+
+    def settle(self) -> list[int]:
+        """End batches that are complete or past their deadline. Returns which."""
+        # Asked first without writing: this is called often and rarely finds one.
+        with self.reading() as connection:
+            if not batches.ending(connection, self.now(connection)):
+                return []
+        with self._writing(alone=True) as (connection, now):
+            return batches.settle(connection, now)
+
+    def set_batch_state(self, batch_id: int, state: BatchState) -> bool:
+        """Pause, resume (IN_PROGRESS) or cancel a batch. False when it has ended, or stands there already."""
+        with self._writing(alone=True) as (connection, now):
+            return batches.set_state(connection, batch_id, state, now)
+
+    # --- tickets ---------------------------------------------------------------------------------
+
+    def tickets(
+        self, model: str, *, size: int = 16, count: int = 1, batch: int | None = None, again: bool = False
+    ) -> list[list[int]]:
+        """Ids of jobs to run next, in groups. `again` hands out also those that were handed out before."""
+        wish = tickets.Wish(model=model, size=size, count=count, batch=batch, again=again)
+        with self._writing(alone=True, may_be_lost=True) as (connection, now):
+            return tickets.tickets(connection, wish, now)
+
+    # --- running ---------------------------------------------------------------------------------
+
+    def claim(self, ids: Iterable[object], worker: int) -> list[Claim]:
+        """Those of the jobs that the worker may run now; they are its own from here on."""
+        with self._writing(may_be_lost=True) as (connection, now):
+            return claims.claim(connection, ids, worker, self._prompts, now)
+
+    def cached(self, keys: Collection[bytes]) -> dict[bytes, int]:
+        """The newest answer to each content that was asked before."""
+        if not keys:
+            return {}
+        with self.reading() as connection:
+            return claims.cached(connection, keys)
+
+    def finish(
+        self, endings_: Sequence[Answer | CacheHit], *, worker: int, build: int, runtime: int | None
+    ) -> set[int]:
+        """Store answers and end their jobs, together. Returns the jobs really written: those whose token still held."""
+        source = endings.Source(worker=worker, build=build, runtime=runtime)
+        with self._writing() as (connection, now):
+            return endings.finish(connection, endings_, source, now)
+
+    def fail(self, failures: Sequence[Failure]) -> dict[int, State]:
+        """Say why held jobs got no answer. Returns where each went: tried again later, failed, or cancelled."""
+        with self._writing(alone=True) as (connection, now):
+            return endings.fail(connection, failures, now)
+
+    def give_back(self, held: Iterable[tuple[int, int]]) -> int:
+        """Held (job, token) pairs wait again; nothing is counted. Returns how many were still held."""
+        with self._writing(alone=True) as (connection, now):
+            return endings.give_back(connection, held, now)
+
+    def crashed(self, held: Iterable[tuple[int, int]], *, alone: bool = False) -> dict[int, State]:
+        """The engine died with these (job, token) pairs inside. `alone`: the one job is to blame, and fails."""
+        with self._writing(alone=True) as (connection, now):
+            return endings.crashed(connection, held, now, alone=alone)
+
+    def count_crash(self, held: Iterable[tuple[int, int]]) -> None:
+        """The engine died with these (job, token) pairs inside, which stay claimed and are asked again."""
+        with self._writing() as (connection, now):
+            endings.count_crash(connection, held, now)
+
+    def requeue(self, ids: Iterable[int], *, fresh: bool) -> int:
+        """Run jobs again that have ended; `fresh` asks the engine whatever the answer cache holds."""
+        with self._writing(alone=True) as (connection, now):
+            return requeueing.requeue(connection, ids, now, fresh=fresh)
+
+    # --- workers ---------------------------------------------------------------------------------
+
+    def join(self, owner: Owner, *, model: str, device: str, build: int | None, lease_s: float) -> int:
+        """Become a worker, which may claim jobs for as long as it renews its lease."""
+        post = leases.Post(model=model, device=device, build=build)
+        with self._writing() as (connection, now):
+            return leases.join(connection, owner, post, lease_s, now)
+
+    def renew(self, worker: int, lease_s: float, status: Mapping[str, Any] | None = None) -> bool:
+        """False when the lease was taken back meanwhile, and with it all jobs: join again."""
+        with self._writing(may_be_lost=True) as (connection, now):
+            return leases.renew(connection, worker, lease_s, status, now)
+
+    def leave(self, worker: int) -> None:
+        """Stop being a worker; what is still held waits again."""
+        with self._writing(alone=True) as (connection, now):
+            leases.leave(connection, worker, now)
+
+    def reap(self, me: Owner) -> int:
+        """Take back the jobs of workers whose lease is over or that `me` can prove dead. Returns how many jobs."""
+        with self._writing(alone=True) as (connection, now):
+            return leases.reap(connection, me, now)
+
+    def unwanted(self, worker: int) -> list[int]:
+        """The jobs this worker runs that no unfinished batch wants any more: to be stopped, and failed as cancelled."""
+        with self.reading() as connection:
+            return leases.unwanted(connection, worker, self.now(connection))
+
+    # --- builds ----------------------------------------------------------------------------------
+
+    def find_build(self, path: str, stamp: str) -> bytes | None:
+        """The digest of a directory that is as it was when it was last hashed."""
+        with self.reading() as connection:
+            return builds.find_build(connection, path, stamp)
+
+    def register_build(self, facts: BuildFacts) -> int:
+        """The id of a build, known by its digest."""
+        with self._writing() as (connection, now):
+            return builds.register_build(connection, facts, now)
+
+    def register_runtime(self, runtime: Mapping[str, Any]) -> int:
+        """The id of an engine with its device, versions and options."""
+        with self._writing() as (connection, now):
+            return builds.register_runtime(connection, runtime, now)
+
+    def alias(self, name: str) -> AliasRow | None:
+        """The build an alias stands for."""
+        with self.reading() as connection:
+            return builds.alias(connection, name)
+
+    def point_alias(self, name: str, build: int) -> None:
+        """Let an alias stand for this build."""
+        with self._writing() as (connection, now):
+            builds.point_alias(connection, name, build, now)
+
+    def older_answers(self, alias: str) -> int:
+        """How many done jobs an older build answered than the one the alias stands for."""
+        with self.reading() as connection:
+            return builds.older_answers(connection, alias)

@@ -1,0 +1,53 @@
+"""Requeueing: jobs that have ended wait again, and a batch is there to want them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from pipeline.jobs import BatchState, State
+from pipeline.store.batches import revive
+from pipeline.store.dialects import IDS, any_of, locked
+from pipeline.store.moves import AS_NEW, THESE, move, open_items, set_lanes
+from pipeline.store.wanted import IS_UNFINISHED
+from pipeline.tables import batch_items, batches, jobs
+
+ENDED = (State.DONE, State.FAILED, State.CANCELLED)
+
+_MINE = any_of(batch_items.c.job_id, IDS)
+_COMPLETED = sa.and_(
+    batches.c.id.in_(sa.select(batch_items.c.batch_id).where(_MINE)), batches.c.state == BatchState.COMPLETED
+)
+_others = batch_items.alias()
+_WANTED = (
+    sa.exists()
+    .where(_others.c.job_id == batch_items.c.job_id, batches.c.id == _others.c.batch_id, IS_UNFINISHED)
+    .correlate(batch_items)
+)
+_NEWEST = sa.select(sa.func.max(batch_items.c.batch_id)).where(_MINE, ~_WANTED).group_by(batch_items.c.job_id)
+"""of the batches of each job that no unfinished batch wants"""
+
+
+def requeue(connection: sa.Connection, ids: Iterable[int], now: float, *, fresh: bool) -> int:
+    """Jobs that ended run again, for the batches that wanted them."""
+    ended = locked(sa.select(jobs.c.id).where(THESE, jobs.c.state.in_(ENDED)))
+    found = list(connection.execute(ended, {"ids": list(ids)}).scalars())
+    if found:
+        restart(connection, found, now, fresh=fresh)
+        _revive_batches(connection, found, now)
+        set_lanes(connection, THESE, now, ids=found)
+    return len(found)
+
+
+def restart(connection: sa.Connection, ids: list[int], now: float, *, fresh: bool) -> None:
+    """These jobs, which have ended, are as good as new."""
+    move(connection, ids, now, {**AS_NEW, "queued": now, "fresh": fresh})
+    open_items(connection, ids)
+
+
+def _revive_batches(connection: sa.Connection, ids: list[int], now: float) -> None:
+    """Completed batches go on with their jobs. A job without an unfinished batch gets its newest one back."""
+    given = {"ids": ids, "now": now}
+    revive(connection, _COMPLETED, BatchState.IN_PROGRESS, given)
+    revive(connection, batches.c.id.in_(_NEWEST), BatchState.IN_PROGRESS, given, deadline=None)

@@ -1,0 +1,113 @@
+"""pipeline.builds: what a model's folder says about itself, and which folders are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline import builds
+from pipeline.errors import ModelBroken, ModelMissing, ModelNotGiven
+from tests.models import FAMILIES, make
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make("llava", tmp_path_factory.mktemp("models") / "llava")
+
+
+@pytest.fixture
+def build(pristine: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(pristine, tmp_path / "models" / "tiny"))
+
+
+def test_a_model_is_found_by_its_name_and_by_its_directory(build: Path, tmp_path: Path) -> None:
+    assert builds.find_model("tiny", tmp_path) == builds.ModelPlace(alias="tiny", path=build)
+    assert builds.find_model(str(build), tmp_path / "elsewhere") == builds.ModelPlace(alias=None, path=build)
+
+
+def test_an_unknown_name_lists_the_known_ones(build: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match="There are: tiny"):
+        builds.find_model("tinny", tmp_path)
+    with pytest.raises(ModelNotGiven, match="There are: tiny"):
+        builds.find_model(None, tmp_path)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_described(family: str, tmp_path: Path) -> None:
+    path = make(family, tmp_path / family)
+    facts = builds.describe(path, builds.digest(path))
+    assert facts.family == json.loads((path / "config.json").read_text())["model_type"]
+    assert facts.precision == "fp32"
+    assert facts.digest == builds.digest(path)
+
+
+def test_the_digest_follows_the_files_and_not_the_manifest(build: Path) -> None:
+    before, stamp = builds.digest(build), builds.stamp(build)
+    (build / builds.MANIFEST).write_text("{}")
+    (build / ".hidden").write_text("")
+    assert (builds.digest(build), builds.stamp(build)) == (before, stamp)
+    weights = build / "openvino_language_model.bin"
+    changed = bytearray(weights.read_bytes())
+    changed[100] ^= 1
+    weights.write_bytes(changed)
+    assert builds.digest(build) != before
+
+
+def test_the_stamp_notices_a_touched_file(build: Path) -> None:
+    before = builds.stamp(build)
+    os.utime(build / "config.json", ns=(1, 1))
+    assert builds.stamp(build) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("openvino_language_model.bin", "openvino_language_model.bin is missing"),
+        ("openvino_detokenizer.xml", "openvino_detokenizer.xml is missing"),
+        ("config.json", "config.json is missing"),
+    ],
+)
+def test_a_missing_file_is_named(build: Path, name: str, message: str) -> None:
+    (build / name).unlink()
+    with pytest.raises(ModelBroken, match=message):
+        builds.describe(build, b"")
+
+
+def test_a_part_of_its_family_is_not_forgotten(tmp_path: Path) -> None:
+    path = make("minicpmv", tmp_path / "minicpmv")
+    (path / "openvino_resampler_model.xml").unlink()
+    with pytest.raises(ModelBroken, match="openvino_resampler_model.xml is missing"):
+        builds.check_files(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"model_type": 3}', "{}"])
+def test_a_config_that_is_none_is_refused(build: Path, text: str) -> None:
+    (build / "config.json").write_text(text)
+    with pytest.raises(ModelBroken):
+        builds.check_files(build)
+
+
+def test_a_damaged_ir_is_refused(build: Path) -> None:
+    (build / "openvino_language_model.xml").write_text("<net><layers>")
+    with pytest.raises(ModelBroken, match="damaged"):
+        builds.describe(build, b"")
+
+
+def test_precision_is_counted_in_the_weights(build: Path) -> None:
+    ir = """<net><layers>
+      <layer id="0" type="Const"><data element_type="u4" shape="100, 64"/></layer>
+      <layer id="1" type="Const"><data element_type="f16" shape="100, 1"/></layer>
+      <layer id="2" type="Const"><data element_type="u8" shape="20, 20"/></layer>
+      <layer id="3" type="Const"><data element_type="i64" shape="100000"/></layer>
+    </layers><rt_info><nncf><version value="3.4.0"/>
+      <weight_compression><mode value="int4_asym"/><group_size value="64"/></weight_compression>
+    </nncf></rt_info></net>"""
+    (build / "openvino_language_model.xml").write_text(ir)
+    facts = builds.describe(build, b"")
+    assert facts.precision == "int4"
+    assert facts.recipe == {"mode": "int4_asym", "group_size": "64"}
+    assert facts.tools == {"nncf": "3.4.0"}
