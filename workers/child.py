@@ -71,7 +71,7 @@ class Child:
         self._notes = -1
         self._why, self._refused = "it did not start", False
         self.ready: dict[str, Any] | None = None
-        self.heard = now()
+        self.started = self.heard = now()
 
     @property
     def pid(self) -> int | None:
@@ -106,7 +106,7 @@ class Child:
         )
         theirs.close()
         self._wire = Wire(ours)
-        self.heard = self._now()
+        self.started = self.heard = self._now()
         self._wire.post("config", dict(self._config))
 
     def post(self, kind: str, body: Any) -> None:

@@ -1,0 +1,212 @@
+"""workers.feeder: jobs through real decoder and engine processes, with the fake engine, into a real store."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pipeline.locators import Picture
+from pipeline.store import Store
+from pipeline.store.values import Counts
+from tests.house import House, colour, draw, draw_many, saying
+from workers.local import Stop
+
+
+@pytest.fixture
+def house(sqlite_store: Store) -> House:
+    return House(sqlite_store)
+
+
+def texts(house: House, **which: object) -> Counter[str]:
+    return Counter(row.text for row in house.store.views.answers(**which))  # type: ignore[arg-type]
+
+
+def test_every_question_about_every_picture_is_answered_about_that_picture(house: House, tmp_path: Path) -> None:
+    paths = draw_many(tmp_path / "in", 50)
+    outcome = house.run(paths, ["What?", "Where?"])
+    assert (outcome.counts.total, outcome.counts.done) == (100, 100)
+    assert texts(house) == Counter(saying(q, n) for n in range(50) for q in ("What?", "Where?"))
+
+
+def test_running_again_asks_nothing(house: House, tmp_path: Path) -> None:
+    paths = draw_many(tmp_path / "in", 20)
+    house.run(paths)
+    again = house.run(paths)
+    assert again.added.linked_done == 20
+    assert again.tally == {}
+    assert again.counts.done == 20
+
+
+def test_equal_bytes_under_another_name_come_from_the_cache(house: House, tmp_path: Path) -> None:
+    first, second = draw(tmp_path / "a.bmp", 1), draw(tmp_path / "b.bmp", 1)
+    house.run([first])
+    outcome = house.run([second])
+    assert outcome.tally["cached"] == 1
+    (cached,) = [row for row in house.store.views.answers() if row.cached_from]
+    assert cached.text == saying("What?", 1)
+
+
+def test_equal_bytes_asked_at_the_same_time_are_asked_once(house: House, tmp_path: Path) -> None:
+    twins = [draw(tmp_path / f"{name}.bmp", 1) for name in "abcdef"]
+    outcome = house.run(twins)
+    assert outcome.counts.done == 6
+    assert outcome.tally["cached"] == 5
+
+
+def test_force_asks_again_and_keeps_the_old_answer(house: House, tmp_path: Path) -> None:
+    paths = draw_many(tmp_path / "in", 3)
+    house.run(paths)
+    outcome = house.run(paths, force=True)
+    assert outcome.tally["done"] == 3
+    assert outcome.tally["cached"] == 0
+    assert sum(texts(house, history=True).values()) == 6
+
+
+def test_a_temperature_without_a_seed_is_never_cached(house: House, tmp_path: Path) -> None:
+    house.script = {"text": "{seed}"}
+    twins = [draw(tmp_path / f"{name}.bmp", 1) for name in "abcd"]
+    outcome = house.run(twins, temperature=0.7)
+    assert outcome.tally["cached"] == 0
+    seeds = {row.seed for row in house.store.views.answers()}
+    assert len(seeds) == 4
+    assert {int(text) for text in texts(house)} == seeds
+
+
+def test_a_seed_makes_sampling_repeatable_and_is_stored(house: House, tmp_path: Path) -> None:
+    house.script = {"text": "{seed}"}
+    twins = [draw(tmp_path / f"{name}.bmp", 1) for name in "ab"]
+    outcome = house.run(twins, temperature=0.7, seed=5)
+    assert outcome.tally["cached"] == 1
+    assert {row.seed for row in house.store.views.answers()} == {5}
+
+
+def test_bad_pictures_fail_with_their_codes_and_stop_nobody(house: House, tmp_path: Path) -> None:
+    good = draw_many(tmp_path / "in", 10)
+    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "empty.png").touch()
+    bad = [tmp_path / "text.jpg", tmp_path / "empty.png", tmp_path / "gone.jpg"]
+    outcome = house.run([*good, *bad])
+    assert (outcome.counts.done, outcome.counts.failed) == (10, 3)
+    codes = Counter(row.error_code for row in house.store.views.failed())
+    assert codes == {"image_unsupported": 1, "image_truncated": 1, "image_missing": 1}
+
+
+def test_a_picture_that_kills_the_engine_costs_one_job(house: House, tmp_path: Path) -> None:
+    house.script = {"die_on_pixel": colour(13), "step_s": 0.002, "tokens": (1, 5)}
+    outcome = house.run(draw_many(tmp_path / "in", 40))
+    assert (outcome.counts.done, outcome.counts.failed) == (39, 1)
+    (failed,) = house.store.views.failed()
+    assert failed.error_code == "engine_crashed"
+    assert failed.pictures[0].name.endswith("00013.bmp")
+    assert outcome.tally["crashes"] == 3
+
+
+def test_a_picture_that_stalls_the_engine_costs_one_job(house: House, tmp_path: Path) -> None:
+    house.script = {"stall_on": "hang"}
+    house.stall_s = 0.5
+    paths = draw_many(tmp_path / "in", 6)
+    house.run(paths[:5])
+    outcome = house.run(paths[5:], ["hang", "What?"])
+    assert (outcome.counts.done, outcome.counts.failed) == (1, 1)
+    (failed,) = house.store.views.failed()
+    assert failed.error_code == "engine_stalled"
+
+
+def test_a_killed_engine_loses_and_doubles_nothing(house: House, tmp_path: Path) -> None:
+    house.script = {"step_s": 0.005, "tokens": (1, 4)}
+    worker = house.worker()
+    kills, next_kill = 0, 20
+
+    def kill_now_and_then(counts: Counts) -> None:
+        nonlocal kills, next_kill
+        if kills < 5 and counts.done >= next_kill and worker.engine.child.ready is not None:
+            os.kill(worker.engine.child.pid or 0, signal.SIGKILL)
+            kills, next_kill = kills + 1, counts.done + 20
+
+    outcome = house.run(draw_many(tmp_path / "in", 600), worker=worker, tell=kill_now_and_then)
+    assert kills == 5
+    assert outcome.counts.done == 600
+    assert texts(house, history=True) == Counter(saying("What?", number) for number in range(600))
+
+
+def test_a_killed_decoder_costs_at_most_its_picture(house: House, tmp_path: Path) -> None:
+    worker = house.worker()
+    killed = False
+
+    def kill_once(counts: Counts) -> None:
+        nonlocal killed
+        if not killed and counts.done:
+            os.kill(worker.decoders.children[0].pid or 0, signal.SIGKILL)
+            killed = True
+
+    house.script = {"step_s": 0.002}
+    outcome = house.run(draw_many(tmp_path / "in", 600), worker=worker, tell=kill_once)
+    assert killed
+    assert outcome.counts.done + outcome.counts.failed == 600
+    assert outcome.counts.failed <= 1
+
+
+def test_stopping_gives_back_what_has_not_begun(house: House, tmp_path: Path) -> None:
+    house.script = {"step_s": 0.05, "tokens": (3, 3)}
+    stop = Stop()
+    paths = draw_many(tmp_path / "in", 60)
+
+    def stop_when_busy(counts: Counts) -> None:
+        if counts.done:
+            stop.ask()
+
+    outcome = house.run(paths, stop=stop, tell=stop_when_busy)
+    assert 0 < outcome.counts.done < 60
+    assert outcome.counts.queued == 60 - outcome.counts.done
+    rest = house.run(paths)
+    assert rest.counts.done == 60
+    assert rest.added.linked_done == outcome.counts.done
+
+
+def test_stopping_twice_does_not_wait(house: House, tmp_path: Path) -> None:
+    house.script = {"stall_on": "What?"}
+    stop = Stop()
+    worker = house.worker()
+
+    def stop_twice(counts: Counts) -> None:
+        if counts.running and worker.engine.runtime:
+            stop.ask()
+            stop.ask()
+
+    outcome = house.run(draw_many(tmp_path / "in", 10), worker=worker, stop=stop, tell=stop_twice)
+    assert (outcome.counts.queued, outcome.counts.running) == (10, 0)
+
+
+def test_pictures_beyond_the_budget_are_answered_one_after_the_other(house: House, tmp_path: Path) -> None:
+    paths = [draw(tmp_path / f"{number}.bmp", number, (200, 200)) for number in range(12)]
+    outcome = house.run(paths, worker=house.worker(pixel_budget=1))
+    assert outcome.counts.done == 12
+
+
+def test_a_changed_picture_is_answered_as_it_is_and_marked(house: House, tmp_path: Path) -> None:
+    path = draw(tmp_path / "a.bmp", 1)
+    named = Picture.at(path, None)
+    draw(path, 2, (7, 5))
+    house.run([named])
+    (row,) = house.store.views.answers()
+    assert row.text == saying("What?", 2, (7, 5))
+    assert house.store.views.job(row.job).source_changed
+
+
+def test_two_workers_share_one_database(house: House, tmp_path: Path) -> None:
+    house.script = {"step_s": 0.002, "tokens": (1, 3)}
+    paths = draw_many(tmp_path / "in", 200)
+    outcomes = []
+    threads = [threading.Thread(target=lambda: outcomes.append(house.run(paths))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [outcome.counts.done for outcome in outcomes] == [200, 200]
+    assert sum(outcome.tally["done"] for outcome in outcomes) == 200
+    assert all(outcome.tally["done"] > 0 for outcome in outcomes)

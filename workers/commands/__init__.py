@@ -1,0 +1,1 @@
+"""The commands that need an engine. Only the table in `pipeline.cli` names them."""

@@ -1,0 +1,423 @@
+"""The feeder: one thread that keeps an engine full of claimed jobs and stores what comes of them.
+
+It alone moves jobs and talks to the child processes. Tickets come from other threads through `take`;
+everything else happens in turns of one loop, which waits on the children's sockets.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import secrets
+import select
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
+
+from pipeline.errors import CODES, EngineCrashed, EngineStalled, PixmillError
+from pipeline.jobs import Answer, CacheHit, Claim, Failure, State, content_key
+from pipeline.owner import Owner
+from pipeline.store import Store
+from workers.child import Child, Refused
+from workers.decoders import Decoders
+from workers.engine.client import Engine, EngineDied
+from workers.engine.requests import Completion, Request
+from workers.pictures import Pictures
+from workers.wire import Wire
+from workers.work import Places, Ticket, Work
+
+log = logging.getLogger(__name__)
+
+LINGER_S = 0.02
+"""How long an answer may wait for others, to be stored in one transaction with them."""
+GROUP = 256
+"""How many endings are stored at once at most."""
+REAP_EVERY_S = 2.0
+ALONE_FROM = 2
+"""A job with so many crashes runs with nothing beside it: a third one is its own doing."""
+
+Ending = Answer | CacheHit | Failure
+
+
+class Feeder:
+    """Claims jobs, has their pictures opened, asks the engine, stores the answers."""
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        decoders: Decoders,
+        pictures: Pictures,
+        *,
+        places: Places,
+        worker: int,
+        build: int,
+        build_digest: bytes,
+        lease_s: float,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._engine, self._decoders, self._pictures = store, engine, decoders, pictures
+        self._places, self._worker, self._build, self._build_digest = places, worker, build, build_digest
+        self._lease_s, self._now = lease_s, now
+        self._me = Owner.current()
+        self._inbox: deque[tuple[Sequence[int], Ticket]] = deque()
+        self._backlog: deque[tuple[int, Ticket]] = deque()
+        self._held: dict[int, Work] = {}
+        self._ready: deque[Work] = deque()
+        self._suspects: deque[Work] = deque()
+        self._suspect: Work | None = None
+        self._asked: dict[int, Work] = {}
+        self._leaders: dict[bytes, Work] = {}
+        self._answers: deque[tuple[int, Future[Completion]]] = deque()
+        self._endings: list[tuple[Work, Ending]] = []
+        self._oldest_ending = 0.0
+        self._request_ids = itertools.count(1)
+        self._runtime: int | None = None
+        self._renewed = self._reaped = now()
+        self._stop_by: float | None = None
+        self._doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.tally: Counter[str] = Counter()
+        """done, cached, failed, retried, lost, crashes: what this feeder saw"""
+
+    # --- for other threads ---------------------------------------------------------------------
+
+    def take(self, ids: Sequence[int]) -> Future[None]:
+        """Work on these jobs as far as they still may run. The future ends when all of them have."""
+        ticket = Ticket(len(ids))
+        if ids:
+            self._inbox.append((ids, ticket))
+            self._ring()
+        else:
+            ticket.ended.set_result(None)
+        return ticket.ended
+
+    @property
+    def standing(self) -> int:
+        """Jobs whose tickets are here and that have not been claimed yet."""
+        return len(self._backlog) + sum(len(ids) for ids, _ in tuple(self._inbox))
+
+    @property
+    def holding(self) -> int:
+        """Jobs that have been claimed and have not ended."""
+        return len(self._held)
+
+    def stop(self, grace_s: float) -> None:
+        """Claim no more, give back what has not begun, finish what runs within the grace, then end."""
+        self._stop_by = self._now() + grace_s
+        self._ring()
+
+    # --- the loop ------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Work until stopped. Whatever ends it, the jobs still held are given back."""
+        try:
+            while not self._finished():
+                self._turn()
+        finally:
+            self._leave()
+
+    def _finished(self) -> bool:
+        if self._stop_by is None:
+            return False
+        return self._now() >= self._stop_by or not self._held
+
+    def _turn(self) -> None:
+        self._store_endings()
+        if self._stop_by is None:
+            self._claim()
+        else:
+            self._give_back()
+        self._pictures.tend(standing_still=not self._asked)
+        self._engine.tend()
+        self._take_answers()
+        self._ask()
+        self._keep_lease()
+        self._wait()
+        self._pictures.receive()
+        self._engine.receive()
+        self._take_answers()
+
+    def _wait(self) -> None:
+        """Sleep until a child says something, a ticket comes, or something is due."""
+        children: list[Child] = [self._engine.child, *self._decoders.children]
+        wires = [child.wire for child in children if child.wire]
+        unsent = [wire for wire in wires if wire.unsent]
+        sources: list[int | Wire] = [self._doorbell, *wires]
+        patience = [0.5, *(due for child in children if (due := child.due_in) is not None)]
+        if self._endings:
+            patience.append(max(0.0, self._linger_left()))
+        readable, _, _ = select.select(sources, unsent, [], min(patience))
+        if self._doorbell in readable:
+            os.eventfd_read(self._doorbell)
+
+    def _ring(self) -> None:
+        os.eventfd_write(self._doorbell, 1)
+
+    # --- tickets become claimed jobs with pictures ----------------------------------------------
+
+    def _claim(self) -> None:
+        """Claim in groups as places come free: one by one would cost a transaction each."""
+        self._empty_inbox()
+        room = self._places.held - len(self._held)
+        if not self._backlog or (room < self._places.group and self._held):
+            return
+        group = [self._backlog.popleft() for _ in range(min(room, len(self._backlog)))]
+        claims = {claim.id: claim for claim in self._store.claim([id for id, _ in group], self._worker)}
+        for id, ticket in group:
+            if claim := claims.pop(id, None):
+                self._begin(claim, ticket)
+            else:  # done meanwhile, cancelled, paused, or another worker's
+                ticket.tear()
+
+    def _empty_inbox(self) -> None:
+        while self._inbox:
+            ids, ticket = self._inbox.popleft()
+            self._backlog.extend((id, ticket) for id in ids)
+
+    def _begin(self, claim: Claim, ticket: Ticket) -> None:
+        work = Work(claim=claim, ticket=ticket, begun=self._now(), crashes=claim.crashes)
+        self._held[work.id] = work
+        work.unsettled = len(claim.pictures)
+        for picture in claim.pictures:
+            work.pictures.append(self._pictures.want(picture, lambda: self._picture_settled(work)))
+
+    def _picture_settled(self, work: Work) -> None:
+        work.unsettled -= 1
+        if work.unsettled == 0:
+            self._ready.append(work)
+
+    # --- ready jobs become requests -------------------------------------------------------------
+
+    def _ask(self) -> None:
+        """Send what is ready to the engine. Suspects first: the engine empties, and they run one by one."""
+        self._suspects.extend(work for work in self._ready if work.crashes >= ALONE_FROM)
+        self._ready = deque(work for work in self._ready if work.crashes < ALONE_FROM)
+        while self._suspects and not self._asked:
+            self._suspect = self._suspects.popleft()
+            self._submit(self._unanswered([self._suspect]))
+        if self._suspects or (self._suspect and self._asked):
+            return
+        self._suspect = None
+        room = self._places.in_flight - len(self._asked)
+        self._submit(self._unanswered([self._ready.popleft() for _ in range(min(room, len(self._ready)))]))
+
+    def _unanswered(self, works: Iterable[Work]) -> list[Work]:
+        """Those the engine must be asked: no refused picture, nothing in the cache, nothing asked already."""
+        readable = [work for work in works if not self._refused(work)]
+        for work in readable:
+            hashes = [read.sha256 for read in work.reads]
+            work.key = content_key(hashes, work.claim.prompt, self._build_digest, work.claim.device_class)
+        keys = {work.key for work in readable if work.key and not work.claim.fresh}
+        known = self._store.cached(keys) if keys else {}
+        return [work for work in readable if not (self._cached(work, known) or self._follows(work))]
+
+    def _refused(self, work: Work) -> bool:
+        refusal = work.refusal
+        if refusal:
+            self._refuse(work, refusal)
+        return refusal is not None
+
+    def _cached(self, work: Work, known: dict[bytes, int]) -> bool:
+        if work.claim.fresh or work.key is None or work.key not in known:
+            return False
+        hit = CacheHit(
+            job=work.id,
+            token=work.claim.token,
+            answer=known[work.key],
+            pictures=work.reads,
+            content_key=work.key,
+        )
+        self._end(work, hit)
+        return True
+
+    def _follows(self, work: Work) -> bool:
+        """Whether the same is being asked already: then it waits, and finds the answer in the cache."""
+        if work.claim.fresh or work.key is None:
+            return False
+        leader = self._leaders.setdefault(work.key, work)
+        if leader is not work:
+            leader.twins.append(work)
+        return leader is not work
+
+    def _submit(self, works: Sequence[Work]) -> None:
+        requests = [self._request(work) for work in works]
+        self._asked.update((request.id, work) for request, work in zip(requests, works, strict=True))
+        for request, future in zip(requests, self._engine.submit_all(requests), strict=True):
+            future.add_done_callback(self._note_answer(request.id))
+
+    def _request(self, work: Work) -> Request:
+        sampling = work.claim.prompt.sampling
+        if not sampling.repeatable:
+            # rng_seed is 0 by default (openvino-genai 2026.4): unseeded sampling would repeat itself.
+            sampling = replace(sampling, seed=secrets.randbits(31))
+        work.seed = sampling.seed if sampling.temperature else None
+        return Request(
+            id=next(self._request_ids),
+            frames=tuple(picture.frame for picture in work.pictures if picture.frame),
+            messages=work.claim.prompt.messages,
+            sampling=sampling,
+            form=work.claim.prompt.form,
+        )
+
+    # --- requests become endings ----------------------------------------------------------------
+
+    def _note_answer(self, request: int) -> Callable[[Future[Completion]], None]:
+        # Only noted here: an exception in a future's callback would be swallowed.
+        return lambda done: self._answers.append((request, done))
+
+    def _take_answers(self) -> None:
+        crashed: list[tuple[Work, EngineDied]] = []
+        while self._answers:
+            request, done = self._answers.popleft()
+            work = self._asked.pop(request)
+            if done.cancelled():
+                self._ready.append(work)
+                continue
+            match done.exception():
+                case None:
+                    self._end(work, self._answer(work, done.result()))
+                case EngineDied() as died:
+                    crashed.append((work, died))
+                case Refused() as refusal:
+                    self._refuse(work, refusal)
+                case error:
+                    raise error
+        if crashed:
+            self._count_crash(crashed)
+
+    def _answer(self, work: Work, completion: Completion) -> Answer:
+        return Answer(
+            job=work.id,
+            token=work.claim.token,
+            text=completion.text,
+            finish_reason=completion.finish_reason,
+            prompt_tokens=completion.prompt_tokens,
+            answer_tokens=completion.answer_tokens,
+            logprob=completion.logprob,
+            pictures=work.reads,
+            content_key=work.key,
+            seed=work.seed,
+            queue_s=work.claim.queued_s,
+            read_s=sum(picture.seconds for picture in work.pictures),
+            vision_s=completion.vision_s,
+            first_token_s=completion.first_token_s,
+            total_s=self._now() - work.begun,
+        )
+
+    def _refuse(self, work: Work, why: Refused, *, final: bool = False) -> None:
+        assert why.code in CODES, why.code
+        failure = Failure(
+            job=work.id,
+            token=work.claim.token,
+            code=why.code,
+            message=why.message,
+            pictures=work.reads,
+            final=final,
+        )
+        self._end(work, failure)
+
+    def _count_crash(self, crashed: Sequence[tuple[Work, EngineDied]]) -> None:
+        """The engine died with these inside: it counts for each, and they are asked again."""
+        self.tally["crashes"] += 1
+        log.warning("action=engine_died inside=%d reason=%s", len(crashed), crashed[0][1])
+        self._store.count_crash([(work.id, work.claim.token) for work, _ in crashed])
+        for work, died in reversed(crashed):
+            work.crashes += 1
+            if work is self._suspect:
+                why = EngineStalled(seconds=self._engine.stall_s) if died.stalled else EngineCrashed()
+                self._refuse(work, Refused(why.code, str(why)), final=True)
+            else:
+                self._ready.appendleft(work)
+
+    # --- endings become rows --------------------------------------------------------------------
+
+    def _end(self, work: Work, ending: Ending) -> None:
+        if not self._endings:
+            self._oldest_ending = self._now()
+        self._endings.append((work, ending))
+
+    def _linger_left(self) -> float:
+        return self._oldest_ending + LINGER_S - self._now()
+
+    def _store_endings(self) -> None:
+        """Store endings once many have come together, no more can come, or the oldest waited its time."""
+        complete = len(self._endings) == len(self._held)
+        if not self._endings or not (complete or len(self._endings) >= GROUP or self._linger_left() <= 0):
+            return
+        endings, self._endings = self._endings, []
+        for start in range(0, len(endings), GROUP):
+            self._store_group(endings[start : start + GROUP])
+
+    def _store_group(self, group: Sequence[tuple[Work, Ending]]) -> None:
+        good = [ending for _, ending in group if not isinstance(ending, Failure)]
+        bad = [ending for _, ending in group if isinstance(ending, Failure)]
+        written = self._store.finish(good, worker=self._worker, build=self._build, runtime=self._runtime_id())
+        states = self._store.fail(bad) if bad else {}
+        for work, ending in group:
+            self.tally[_outcome(ending, states.get(work.id), work.id in written)] += 1
+            self.tally["cached"] += isinstance(ending, CacheHit)
+            self._let_go(work)
+
+    def _let_go(self, work: Work) -> None:
+        """The job has ended here: its place and its pictures are free, and its twins can be looked up."""
+        if work.key is not None and self._leaders.get(work.key) is work:
+            del self._leaders[work.key]
+        self._ready.extend(work.twins)
+        del self._held[work.id]
+        for picture in work.pictures:
+            self._pictures.release(picture)
+        work.ticket.tear()
+
+    def _runtime_id(self) -> int | None:
+        """The row of the engine that answered; none while there was no engine (all came from the cache)."""
+        if self._runtime is None and self._engine.runtime:
+            self._runtime = self._store.register_runtime(self._engine.runtime.wire())
+        return self._runtime
+
+    # --- the lease, and the end -----------------------------------------------------------------
+
+    def _keep_lease(self) -> None:
+        now = self._now()
+        if now - self._renewed >= self._lease_s / 3:
+            self._renewed = now
+            status = {"held": len(self._held), "running": self._engine.figures.running, **self.tally}
+            if not self._store.renew(self._worker, self._lease_s, status):
+                log.warning("action=lease_lost worker=%d", self._worker)
+        if now - self._reaped >= REAP_EVERY_S:
+            self._reaped = now
+            if count := self._store.reap(self._me):
+                log.warning("action=reaped jobs=%d", count)
+
+    def _give_back(self) -> None:
+        """Keep only what the engine runs and what has ended: all else goes back to the queue."""
+        self._empty_inbox()
+        while self._backlog:
+            self._backlog.popleft()[1].tear()
+        self._engine.drain()
+        keep = {*self._asked.values(), *(work for work, _ in self._endings)}
+        rest = [work for work in self._held.values() if work not in keep]
+        if rest:
+            self._store.give_back([(work.id, work.claim.token) for work in rest])
+        for work in self._held.values():
+            work.twins = []
+        for work in rest:
+            self._let_go(work)
+        self._ready.clear()
+        self._suspects.clear()
+
+    def _leave(self) -> None:
+        try:
+            if self._endings:
+                self._store_group(self._endings)
+            self._store.leave(self._worker)
+        except PixmillError as error:  # the reason for leaving is worth more than this one
+            log.warning("action=leave_failed reason=%s", error)
+
+
+def _outcome(ending: Ending, state: State | None, written: bool) -> str:
+    if isinstance(ending, Failure):
+        return {State.FAILED: "failed", State.QUEUED: "retried"}.get(state, "lost") if state else "lost"
+    return "done" if written else "lost"

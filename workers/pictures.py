@@ -1,0 +1,147 @@
+"""Pictures on their way to the engine: opened once for all the jobs that ask about them at the time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.errors import ForbiddenUrl, ImageMissing
+from pipeline.jobs import PictureRead
+from pipeline.locators import Picture, open_path
+from workers.child import Refused
+from workers.decoders import Decoded, Decoders
+from workers.engine.requests import Frame
+from workers.pixels import Pixels
+
+
+@dataclass(eq=False, slots=True)
+class Loaded:
+    """A picture that some jobs want: waiting, being decoded, in memory, or refused."""
+
+    picture: Picture
+    users: int = 0
+    offset: int | None = None
+    frame: Frame | None = None
+    read: PictureRead | None = None
+    seconds: float = 0.0
+    refusal: Refused | None = None
+    whenever: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def settled(self) -> bool:
+        return self.frame is not None or self.refusal is not None
+
+
+class Pictures:
+    """The shelf. `want` takes a picture down for a job, `release` puts it back."""
+
+    def __init__(self, decoders: Decoders, pixels: Pixels, media_root: Path | None) -> None:
+        self._decoders, self._pixels, self._media_root = decoders, pixels, media_root
+        self._shelf: dict[Picture, Loaded] = {}
+        self._waiting: deque[Loaded] = deque()
+        self._decoded: deque[tuple[Loaded, Future[Decoded]]] = deque()
+
+    def want(self, picture: Picture, then: Callable[[], None]) -> Loaded:
+        """The picture, shared with other jobs; `then` is called once it is settled, at once if it is."""
+        loaded = self._shelf.get(picture)
+        if loaded is None:
+            loaded = self._shelf[picture] = Loaded(picture)
+            self._waiting.append(loaded)
+        loaded.users += 1
+        if loaded.settled:
+            then()
+        else:
+            loaded.whenever.append(then)
+        return loaded
+
+    def release(self, loaded: Loaded) -> None:
+        """One job less wants the picture; its memory is free when none does."""
+        loaded.users -= 1
+        if loaded.users:
+            return
+        del self._shelf[loaded.picture]
+        if loaded.settled and loaded.offset is not None:
+            self._pixels.free(loaded.offset)
+
+    def tend(self, *, standing_still: bool) -> None:
+        """Hand waiting pictures to the decoders, in order, while there is room for their pixels.
+
+        When nothing else moves the budget does not count: a job whose pictures exceed it must still run.
+        """
+        while self._waiting:
+            loaded = self._waiting[0]
+            if not loaded.users:
+                self._waiting.popleft()
+                continue
+            offset = self._pixels.take(beyond_budget=standing_still and not self._decoders.busy)
+            if offset is None:
+                break
+            self._waiting.popleft()
+            self._open(loaded, offset)
+        self._decoders.tend()
+        self._take_decoded()
+
+    def receive(self) -> None:
+        """Settle the pictures that the decoders have finished."""
+        self._decoders.receive()
+        self._take_decoded()
+
+    def _take_decoded(self) -> None:
+        while self._decoded:
+            self._take(*self._decoded.popleft())
+
+    def _open(self, loaded: Loaded, offset: int) -> None:
+        path = open_path(loaded.picture.locator, self._media_root)
+        if path is None:
+            self._pixels.free(offset)
+            self._settle(loaded, refusal=_unopenable(loaded.picture.locator))
+            return
+        loaded.offset = offset
+        future = self._decoders.decode(path, offset, self._pixels.room)
+        # Only noted here: an exception in a future's callback would be swallowed.
+        future.add_done_callback(lambda done: self._decoded.append((loaded, done)))
+
+    def _take(self, loaded: Loaded, done: Future[Decoded]) -> None:
+        error = done.exception()
+        if isinstance(error, Refused):
+            self._settle(loaded, refusal=error)
+            return
+        decoded = done.result()
+        assert loaded.offset is not None
+        self._pixels.filled(loaded.offset, decoded.width, decoded.height)
+        loaded.frame = Frame(offset=loaded.offset, width=decoded.width, height=decoded.height)
+        loaded.seconds = decoded.seconds
+        loaded.read = PictureRead(
+            sha256=decoded.sha256,
+            bytes=decoded.bytes,
+            width=decoded.width,
+            height=decoded.height,
+            format=decoded.format,
+            changed=_changed(loaded.picture, decoded),
+        )
+        self._settle(loaded)
+
+    def _settle(self, loaded: Loaded, refusal: Refused | None = None) -> None:
+        loaded.refusal = refusal
+        if not loaded.users:  # nobody waits any more: given up while it was decoded
+            if loaded.offset is not None:
+                self._pixels.free(loaded.offset)
+            return
+        whenever, loaded.whenever = loaded.whenever, []
+        for then in whenever:
+            then()
+
+
+def _changed(picture: Picture, decoded: Decoded) -> bool:
+    return picture.size is not None and (picture.size, picture.mtime_ns) != (decoded.size, decoded.mtime_ns)
+
+
+def _unopenable(locator: str) -> Refused:
+    if locator.startswith("media:"):
+        missing = ImageMissing()
+        return Refused(missing.code, f"{missing}: PIXMILL_MEDIA_ROOT is not set here")
+    forbidden = ForbiddenUrl(why="only files can be read")
+    return Refused(forbidden.code, str(forbidden))

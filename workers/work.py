@@ -1,0 +1,80 @@
+"""A job on its way through a worker, and the ticket it came with."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from pipeline.jobs import Claim, PictureRead
+from workers.child import Refused
+from workers.pictures import Loaded
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """Some job ids that came together, and the promise to say when all of them have ended here."""
+
+    left: int
+    ended: Future[None] = field(default_factory=Future)
+
+    def tear(self, count: int = 1) -> None:
+        self.left -= count
+        if self.left == 0:
+            self.ended.set_result(None)
+
+
+@dataclass(eq=False, slots=True)
+class Work:
+    """A claimed job and all that this worker holds for it."""
+
+    claim: Claim
+    ticket: Ticket
+    begun: float
+    crashes: int
+    pictures: list[Loaded] = field(default_factory=list)
+    unsettled: int = 0
+    """pictures that are still being opened"""
+    key: bytes | None = None
+    """the content key, once the pictures have been read"""
+    seed: int | None = None
+    twins: list[Work] = field(default_factory=list)
+    """jobs with the same content, which wait for this one's answer"""
+
+    @property
+    def id(self) -> int:
+        return self.claim.id
+
+    @property
+    def reads(self) -> list[PictureRead]:
+        return [picture.read for picture in self.pictures if picture.read]
+
+    @property
+    def refusal(self) -> Refused | None:
+        return next((picture.refusal for picture in self.pictures if picture.refusal), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How many jobs may be where, counted from how many the engine runs at once (`max_num_seqs`)."""
+
+    running: int
+
+    @property
+    def in_flight(self) -> int:
+        """Twice what runs keeps the engine full; three times gained nothing."""
+        return 2 * self.running
+
+    @property
+    def held(self) -> int:
+        """In flight, and as many again as run whose pictures are being opened."""
+        return 3 * self.running
+
+    @property
+    def group(self) -> int:
+        """So many free places make a claim worth its transaction."""
+        return max(1, self.running // 2)
+
+    @property
+    def tickets(self) -> int:
+        """Jobs whose tickets should be in hand, since a ticket waits for its slowest answer."""
+        return 8 * self.running

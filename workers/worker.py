@@ -1,0 +1,125 @@
+"""A worker: the store's lease, the processes and the feeder that serve one model on one device."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pipeline.models import Model
+from pipeline.options import EngineOptions
+from pipeline.owner import Owner
+from pipeline.settings import Settings
+from pipeline.store import Store
+from workers.decoders import DecodeLimits, Decoders
+from workers.engine.client import Engine
+from workers.engine.requests import EngineConfig
+from workers.feeder import Feeder
+from workers.pictures import Pictures
+from workers.pixels import CHANNELS, Pixels
+from workers.work import Places
+
+DECODER_MEMORY = 1 << 29
+"""Address space of a decoder beside its picture."""
+COPIES = 4
+"""Copies of a picture that decoding, turning and converting it may need at once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerConfig:
+    """How a worker runs, besides its model."""
+
+    engine: EngineConfig
+    limits: DecodeLimits
+    media_root: Path | None = None
+    decoders: int = 2
+    stall_s: float = 300.0
+    lease_s: float = 30.0
+    pixel_budget: int = 1 << 30
+    """bytes of decoded pictures held at once"""
+
+    @classmethod
+    def of(cls, settings: Settings, model: Path, options: EngineOptions) -> Self:
+        """What the settings and a command's options say together."""
+        engine = EngineConfig(
+            # NPUs have no paged attention, which continuous batching needs.
+            engine="serial" if settings.device.startswith("NPU") else "batching",
+            model=str(model),
+            device=settings.device,
+            device_config=options.device_config,
+            max_num_seqs=options.max_num_seqs,
+            max_num_batched_tokens=options.max_num_batched_tokens,
+            cache_size=options.cache_size,
+            enable_prefix_caching=options.enable_prefix_caching,
+        )
+        limits = DecodeLimits(
+            max_bytes=settings.max_picture_bytes,
+            max_pixels=settings.max_picture_pixels,
+            seconds=settings.picture_seconds,
+            memory=DECODER_MEMORY + COPIES * CHANNELS * settings.max_picture_pixels,
+            allowed_roots=None if settings.allowed_roots is None else tuple(map(str, settings.allowed_roots)),
+        )
+        return cls(engine=engine, limits=limits, media_root=settings.media_root, stall_s=settings.engine_stall_seconds)
+
+
+class Worker:
+    """Everything between a ticket and its answers, as a context: entered it works, left it has ended."""
+
+    def __init__(self, store: Store, model: Model, config: WorkerConfig) -> None:
+        self._store = store
+        self.places = Places(config.engine.max_num_seqs)
+        self._pixels = Pixels(self.places.held, config.limits.max_pixels, config.pixel_budget)
+        self.engine = Engine(config.engine, self._pixels.fd, stall_s=config.stall_s)
+        self.decoders = Decoders(config.decoders, config.limits, self._pixels.fd)
+        self._model, self._config = model, config
+        self._ended: Future[None] = Future()
+
+    def __enter__(self) -> Self:
+        config, model = self._config, self._model
+        worker = self._store.join(
+            Owner.current(),
+            model=model.alias,
+            device=config.engine.device,
+            build=model.build,
+            lease_s=config.lease_s,
+        )
+        self.feeder = Feeder(
+            self._store,
+            self.engine,
+            self.decoders,
+            Pictures(self.decoders, self._pixels, config.media_root),
+            places=self.places,
+            worker=worker,
+            build=model.build,
+            build_digest=model.digest,
+            lease_s=config.lease_s,
+        )
+        self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End at once: what still runs is given back."""
+        self.feeder.stop(grace_s=0)
+        self._thread.join()
+        self.engine.close()
+        self.decoders.close()
+        self._pixels.close()
+
+    @property
+    def ended(self) -> Future[None]:
+        """Done when the feeder has stopped, with the error that ended it if there was one."""
+        return self._ended
+
+    def _run(self) -> None:
+        try:
+            self.feeder.run()
+        except BaseException as error:  # noqa: BLE001  handed to whoever waits for this worker
+            self._ended.set_exception(error)
+        else:
+            self._ended.set_result(None)
