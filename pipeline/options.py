@@ -1,0 +1,193 @@
+"""Options that several commands share, and the values they become."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, BinaryIO, TypeVar, cast
+
+import click
+
+from pipeline.errors import UsageError
+from pipeline.locators import Picture
+from pipeline.prompts import CAPTION, MAX_TOKENS, Prompt, Sampling
+from pipeline.settings import Settings
+from pipeline.sources.paths import from_paths, read_list
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """Which pictures a command is about."""
+
+    paths: tuple[str, ...]
+    from_file: str | None
+    from0: bool
+    recursive: bool
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    limit: int | None
+
+    def pictures(self, settings: Settings, *, warn: Callable[[str], None]) -> Iterator[Picture]:
+        """The pictures, one at a time. `warn` is told where none were found."""
+        if not (self.paths or self.from_file):
+            raise UsageError(detail="Which pictures? Name files, folders or patterns, or give --from-file.")
+        search = functools.partial(
+            from_paths,
+            recursive=self.recursive,
+            include=self.include,
+            exclude=self.exclude,
+            media_root=settings.media_root,
+            note=warn,
+        )
+        found = chain(search(self.paths), search(self._listed(), patterns=False))
+        return islice(found, self.limit)
+
+    def _listed(self) -> Iterator[str]:
+        if self.from_file:
+            with click.open_file(self.from_file, "rb") as stream:
+                yield from read_list(cast(BinaryIO, stream), nul=self.from0)
+
+    def spec(self) -> dict[str, Any]:
+        return {
+            "paths": list(self.paths),
+            "from_file": self.from_file,
+            "recursive": self.recursive,
+            "include": list(self.include),
+            "exclude": list(self.exclude),
+            "limit": self.limit,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """What is asked about each picture; a caption when nothing is."""
+
+    question: tuple[str, ...]
+    system: str | None
+    max_tokens: int
+    temperature: float
+    seed: int | None
+
+    def prompts(self) -> list[Prompt]:
+        sampling = Sampling(max_tokens=self.max_tokens, temperature=self.temperature, seed=self.seed)
+        asked = dict.fromkeys(self.question or (CAPTION,))
+        return [Prompt.ask(question, system=self.system, sampling=sampling) for question in asked]
+
+    def spec(self) -> dict[str, Any]:
+        return {
+            "questions": list(self.question),
+            "system": self.system,
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """How the engine is to run; the names are openvino-genai's."""
+
+    max_num_seqs: int
+    max_num_batched_tokens: int | None
+    cache_size: int | None
+    enable_prefix_caching: bool
+    device_config: Mapping[str, str]
+
+
+def together(name: str, kind: type[Any], *options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one decorator; the command receives them as one value of that kind."""
+    fields = tuple(kind.__dataclass_fields__)
+
+    def decorate(command: F) -> F:
+        def gathered(**values: Any) -> Any:
+            values[name] = kind(**{field: values.pop(field) for field in fields})
+            return command(**values)
+
+        gathered.__doc__, gathered.__name__ = command.__doc__, command.__name__
+        # A decorator further out hands its parameters on through this list; click collects them there.
+        gathered.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+        decorated: Any = gathered
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    pairs = [value.partition("=") for value in values]
+    for key, equals, _ in pairs:
+        if not (key and equals):
+            raise UsageError(detail=f"{parameter.opts[0]} takes KEY=VALUE, not {key!r}")
+    return {key: value for key, _, value in pairs}
+
+
+inputs = together(
+    "inputs",
+    Inputs,
+    click.argument("paths", nargs=-1, metavar="[PATH]..."),
+    click.option("--from-file", metavar="FILE", help="Read paths from a file, one a line; - reads standard input."),
+    click.option("-0", "--null", "from0", is_flag=True, help="The paths in FILE are separated by NUL bytes."),
+    click.option("-r", "--recursive", is_flag=True, help="Go into subfolders."),
+    click.option("--include", multiple=True, metavar="GLOB", help="Take only files that match. Repeatable."),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files that match. Repeatable."),
+    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N pictures."),
+)
+
+questions = together(
+    "questions",
+    Questions,
+    click.option("-q", "--question", multiple=True, metavar="TEXT", help="What to ask. Repeatable; none: captions."),
+    click.option("-s", "--system", metavar="TEXT", help="A system prompt for all questions."),
+    click.option("--max-tokens", type=click.IntRange(min=1), default=MAX_TOKENS, show_default=True, metavar="N"),
+    click.option(
+        "--temperature",
+        type=click.FloatRange(0, 2),
+        default=0.0,
+        metavar="T",
+        help="Sample with this temperature; 0, the default, always takes the likeliest token.",
+    ),
+    click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed for sampling."),
+)
+
+engine = together(
+    "engine",
+    EngineOptions,
+    click.option(
+        "--max-num-seqs",
+        type=click.IntRange(1, 1024),
+        default=16,
+        show_default=True,
+        metavar="N",
+        help="Requests that run at once.",
+    ),
+    click.option(
+        "--max-num-batched-tokens",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Tokens in one step; OpenVINO's default if not given.",
+    ),
+    click.option(
+        "--cache-size",
+        type=click.IntRange(min=1),
+        metavar="GIB",
+        help="Memory for the KV cache; if not given it grows with what runs.",
+    ),
+    click.option(
+        "--enable-prefix-caching/--no-enable-prefix-caching",
+        default=True,
+        show_default=True,
+        help="Keep what requests have in common.",
+    ),
+    click.option(
+        "--device-config",
+        multiple=True,
+        callback=_pairs,
+        metavar="KEY=VALUE",
+        help="An OpenVINO property, such as INFERENCE_PRECISION_HINT=f32. Repeatable.",
+    ),
+)

@@ -1,0 +1,147 @@
+"""Progress of long work on stderr: a bar on a terminal, a line now and then elsewhere.
+
+The caller feeds absolute counts. A total may be unknown, or still grow while rows are added.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from pipeline.display import duration, number
+
+WINDOW_S = 30.0
+"""the rate is that of the last half minute: captions of a folder differ in length"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How far the work is. `growing`: the total is only what is known so far."""
+
+    done: int = 0
+    failed: int = 0
+    total: int | None = None
+    growing: bool = False
+
+    @property
+    def ended(self) -> int:
+        return self.done + self.failed
+
+
+class Rate:
+    """Things a second over the last window. What was there at the first look does not count."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def see(self, now: float, count: int) -> None:
+        self._seen.append((now, count))
+        while len(self._seen) > 2 and self._seen[1][0] <= now - WINDOW_S:
+            self._seen.popleft()
+
+    @property
+    def per_second(self) -> float | None:
+        if not self._seen:
+            return None
+        (start, first), (end, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (end - start) if end > start and last > first else None
+
+
+class Progress:
+    """A context manager; `update` shows counts, `note` says a line above the bar.
+
+    On a terminal a bar is drawn at most every `BAR_S` seconds, elsewhere a line at most every `LINE_S`;
+    the last state is always shown.
+    """
+
+    BAR_S = 0.2
+    LINE_S = 5.0
+
+    def __init__(
+        self,
+        label: str = "",
+        *,
+        quiet: bool = False,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._label = label
+        self._console = console or Console(stderr=True, highlight=False)
+        self._clock = clock
+        self._quiet = quiet
+        self._tally = Tally()
+        self._rate = Rate()
+        self._shown: tuple[float, Tally] | None = None
+        self._bar: Bar | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal and not self._quiet:
+            self._bar = Bar(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TextColumn("{task.fields[figures]}", markup=False),
+                console=self._console,
+                auto_refresh=False,
+                get_time=self._clock,
+            )
+            self._bar.add_task(self._label, total=None, figures="")
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._shown is not None and self._shown[1] != self._tally:
+            self._show(self._clock())
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, *, done: int, failed: int = 0, total: int | None = None, growing: bool = False) -> None:
+        """Say how far the work is; called as often as one likes."""
+        now = self._clock()
+        self._tally = Tally(done, failed, total, growing)
+        every = self.BAR_S if self._bar is not None else self.LINE_S
+        if self._shown is None or now - self._shown[0] >= every:
+            self._show(now)
+
+    def note(self, text: str) -> None:
+        """A line that stays."""
+        if not self._quiet:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _show(self, now: float) -> None:
+        self._shown = (now, self._tally)
+        self._rate.see(now, self._tally.ended)
+        text = figures(self._tally, self._rate.per_second)
+        if self._bar is not None:
+            shown = None if self._tally.growing else self._tally.total
+            self._bar.update(self._bar.task_ids[0], completed=self._tally.ended, total=shown, figures=text)
+            self._bar.refresh()
+        else:
+            self.note(f"{self._label} {text}".strip())
+
+
+def figures(tally: Tally, rate: float | None) -> str:
+    """`1,200 of 5,000 · 3 failed · 2.1/s · 30 min 10 s left`."""
+    parts = [_of(tally)]
+    if tally.failed:
+        parts.append(f"{number(tally.failed)} failed")
+    if rate is not None:
+        parts.append(f"{rate:,.{1 if rate < 100 else 0}f}/s")
+        if tally.total is not None and not tally.growing and tally.total > tally.ended:
+            parts.append(f"{duration((tally.total - tally.ended) / rate)} left")
+    return " · ".join(parts)
+
+
+def _of(tally: Tally) -> str:
+    if tally.total is None:
+        return number(tally.ended)
+    return f"{number(tally.ended)} of {number(tally.total)}{'+' if tally.growing else ''}"

@@ -1,0 +1,62 @@
+"""The installed program, run as a person runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PROGRAM = Path(sys.executable).with_name("pixmill")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one call of the program ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass
+class Program:
+    """The program with a home of its own."""
+
+    home: Path
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
+
+    def start(self, *args: str | os.PathLike[str], **options: Any) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*self.prefix, PROGRAM, *args],
+            cwd=self.folder,
+            env={**os.environ, "PIXMILL_HOME": str(self.home), **self.environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="surrogateescape",
+            **options,
+        )
+
+    def __call__(self, *args: str | os.PathLike[str], input: str = "", code: int | None = 0) -> Ended:
+        process = self.start(*args)
+        out, err = process.communicate(input)
+        ended = Ended(process.returncode, out, err)
+        assert code is None or ended.code == code, f"{args} ended with {ended.code}:\n{err}"
+        assert "Traceback" not in err, err
+        return ended
