@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from pipeline.errors import ModelBroken, ModelMissing, ModelNotGiven
+from pipeline.errors import ModelBroken, ModelMissing, ModelNotGiven, NoModelYet
 from pipeline.store.values import BuildFacts
 
 MANIFEST = "pixmill.json"
+
+BUNDLED = {"demo": Path(__file__).parents[1] / "workers" / "demo" / "int4"}
+"""models that ship with Pixmill, by their names; places only, since nothing of `workers` is imported here"""
 
 PARTS = (
     "openvino_language_model",
@@ -33,6 +36,11 @@ FAMILY_PARTS = {
     "minicpmv": ("openvino_resampler_model",),
     "phi3_v": ("openvino_vision_projection_model",),
 }
+NEEDED_JSON = (
+    "config.json",
+    # Without it openvino-genai (2026.4) takes picture sizes of its own, and answers wrongly.
+    "preprocessor_config.json",
+)
 PRECISIONS = {
     "u4": "int4", "i4": "int4", "nf4": "nf4", "u8": "int8", "i8": "int8",
     "f8e4m3": "fp8", "f8e5m2": "fp8", "f16": "fp16", "bf16": "bf16", "f32": "fp32",
@@ -48,15 +56,28 @@ class ModelPlace:
 
 
 def find_model(name: str | None, home: Path) -> ModelPlace:
-    """The place of a model given as a directory or as an alias below `home/models`."""
+    """The place of a model given by its name or as a directory."""
     models = home / "models"
     if not name:
-        raise ModelNotGiven(models=models, known=_known(models))
-    if (models / name / "config.json").is_file() and Path(name).name == name:
-        return ModelPlace(alias=name, path=(models / name).resolve())
+        known = _known(models)
+        raise ModelNotGiven(models=models, known=known) if known else NoModelYet(models=models)
+    if place := named(name, home):
+        return place
     if Path(name).is_dir():
         return ModelPlace(alias=None, path=Path(name).resolve())
-    raise ModelMissing(name=name, models=models, known=_known(models))
+    raise ModelMissing(name=name, models=models, known=_known(models) + _shipped())
+
+
+def named(name: str, home: Path) -> ModelPlace | None:
+    """The place of a model that goes by its name: a folder in `home/models`, else one that ships with Pixmill."""
+    folder = home / "models" / name
+    if (folder / "config.json").is_file() and Path(name).name == name:
+        return ModelPlace(alias=name, path=folder.resolve())
+    if name not in BUNDLED:
+        return None
+    if not BUNDLED[name].is_dir():
+        raise ModelBroken(path=BUNDLED[name], why="it is missing from this installation. Install Pixmill again")
+    return ModelPlace(alias=name, path=BUNDLED[name])
 
 
 def _known(models: Path) -> str:
@@ -64,14 +85,21 @@ def _known(models: Path) -> str:
     return f" There are: {', '.join(names)}." if names else ""
 
 
+def _shipped() -> str:
+    return f" With Pixmill comes: {', '.join(BUNDLED)}."
+
+
 def check_files(path: Path) -> str:
     """Refuse a directory in which something is missing; the family it belongs to otherwise."""
-    config = _read_json(path / "config.json")
+    if not path.is_dir():
+        raise ModelBroken(path=path, why="there is no such directory")
+    config = read_json(path / "config.json")
     family = config.get("model_type")
     if not isinstance(family, str):
         raise ModelBroken(path=path, why="its config.json names no model_type")
     parts = (*PARTS, *FAMILY_PARTS.get(family, ()))
-    missing = [f"{part}.{ending}" for part in parts for ending in ("xml", "bin") if not _has(path / f"{part}.{ending}")]
+    files = (*(f"{part}.{ending}" for part in parts for ending in ("xml", "bin")), *NEEDED_JSON)
+    missing = [name for name in files if not _has(path / name)]
     if missing:
         raise ModelBroken(path=path, why=f"{_listed(missing)} missing. Convert or pull the model again")
     return family
@@ -95,7 +123,7 @@ def digest(path: Path) -> bytes:
 def describe(path: Path, digest: bytes) -> BuildFacts:
     """What the files of a build say about where it comes from and how it was made."""
     family = check_files(path)
-    manifest = _read_json(path / MANIFEST) if (path / MANIFEST).exists() else {}
+    manifest = read_json(path / MANIFEST) if (path / MANIFEST).exists() else {}
     language = path / "openvino_language_model.xml"
     try:
         weights, notes = _weights_and_notes(language)
@@ -104,15 +132,20 @@ def describe(path: Path, digest: bytes) -> BuildFacts:
     return BuildFacts(
         digest=digest,
         family=family,
-        source=manifest.get("source") or _read_json(path / "config.json").get("_name_or_path"),
-        revision=manifest.get("revision"),
+        source=told.get("source") or read_json(path / "config.json").get("_name_or_path"),
+        revision=told.get("revision"),
         precision=_precision(weights),
-        recipe=manifest.get("recipe") or notes.get("nncf", {}).get("weight_compression"),
-        tools=manifest.get("tools") or _tools(notes),
-        licence=manifest.get("licence"),
+        recipe=told.get("recipe") or notes.get("nncf", {}).get("weight_compression"),
+        tools=told.get("tools") or _tools(notes),
+        licence=told.get("licence"),
         path=str(path),
         stamp=stamp(path),
     )
+
+
+def manifest(path: Path) -> dict[str, Any]:
+    """What those who made a build say about it; nothing where there is no manifest."""
+    return _read_json(path / MANIFEST) if (path / MANIFEST).is_file() else {}
 
 
 def _files(path: Path) -> Iterator[tuple[str, Path]]:
@@ -130,7 +163,8 @@ def _listed(names: list[str]) -> str:
     return f"{shown} {'is' if len(names) == 1 else 'are'}"
 
 
-def _read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """The object in one of a build's JSON files."""
     try:
         value = json.loads(file.read_text("utf-8"))
     except FileNotFoundError as error:

@@ -26,6 +26,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
+    "demo": Entry("workers.commands.demo:demo", "Draw scenes, ask the bundled model about them, and check its answers."),
     "run": Entry("workers.commands.run:run", "Ask about pictures and answer here and now."),
     "status": Entry("pipeline.commands.status:status", "Show how everything stands."),
     "answers": Entry("pipeline.commands.answers:answers", "List answers, newest first."),

@@ -89,6 +89,12 @@ class ModelNotGiven(SetupError):
     """Which model? Name one with -m NAME (a folder in {models}) or -m DIRECTORY, or set PIXMILL_MODEL.{known}"""
 
 
+class NoModelYet(SetupError):
+    """There is no model in {models} yet. Fetch one that knows photographs, such as
+    `pixmill models pull OpenVINO/InternVL2-1B-int4-ov`, or name a directory with -m DIRECTORY.
+    Pixmill's own, --model demo, knows only the scenes that `pixmill demo` draws."""
+
+
 class ModelBroken(SetupError):
     """The model in {path} cannot be used: {why}"""
 

@@ -20,10 +20,17 @@ def ask_each(
     pictures: Iterable[Picture], prompts: Sequence[Prompt], model: str, device_class: str | None = None
 ) -> Iterator[Item]:
     """Every prompt about every picture; the questions about one picture stay side by side."""
-    for row, picture in enumerate(pictures):
-        for ask, prompt in enumerate(prompts):
+    return ask(((picture, prompts) for picture in pictures), model, device_class)
+
+
+def ask(
+    pages: Iterable[tuple[Picture, Sequence[Prompt]]], model: str, device_class: str | None = None
+) -> Iterator[Item]:
+    """Each picture's own prompts about it, side by side."""
+    for row, (picture, prompts) in enumerate(pages):
+        for number, prompt in enumerate(prompts):
             spec = JobSpec(pictures=(picture,), prompt=prompt, model=model, device_class=device_class)
-            yield Item(spec=spec, row=row, ask=ask)
+            yield Item(spec=spec, row=row, ask=number)
 
 
 def submit(store: Store, batch: int, items: Iterable[Item], *, force: bool = False) -> Iterator[Added]:

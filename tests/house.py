@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.jobs import Item
 from pipeline.locators import Picture
 from pipeline.models import Model
 from pipeline.prompts import Prompt, Sampling
@@ -85,9 +86,22 @@ class House:
         **sampling: Any,
     ) -> Outcome:
         """What `pixmill run` does, without its command line."""
-        model = self.model()
         named = [place if isinstance(place, Picture) else Picture.at(place, None) for place in pictures]
         prompts = [Prompt.ask(question, sampling=Sampling(**sampling)) for question in questions]
+        items = ask_each(named, prompts, self.alias)
+        return self.run_items(items, worker=worker, name=name, force=force, stop=stop, tell=tell)
+
+    def run_items(
+        self,
+        items: Iterable[Item],
+        *,
+        worker: Worker | None = None,
+        name: str | None = None,
+        force: bool = False,
+        stop: Stop | None = None,
+        tell: Callable[[Counts], None] = lambda counts: None,
+    ) -> Outcome:
+        model = self.model()
         batch = self.store.open_batch(name, origin="test", spec={})
         local = LocalRun(
             store=self.store,
@@ -97,7 +111,7 @@ class House:
             stop=stop or Stop(),
             tell=tell,
         )
-        counts = local.work(submit(self.store, batch.id, ask_each(named, prompts, model.alias), force=force))
+        counts = local.work(submit(self.store, batch.id, items, force=force))
         return Outcome(batch.id, counts, local.added, local.tally, local.figures.load_s)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
-from pipeline.errors import CODES, EngineCrashed, EngineStalled, PixmillError
+from pipeline.errors import CODES, EngineCrashed, EngineStalled, PixmillError, RowInvalid
 from pipeline.jobs import Answer, CacheHit, Claim, Failure, State, content_key
 from pipeline.owner import Owner
 from pipeline.store import Store
@@ -26,8 +26,7 @@ from workers.decoders import Decoders
 from workers.engine.client import Engine, EngineDied
 from workers.engine.requests import Completion, Request
 from workers.pictures import Pictures
-from workers.wire import Wire
-from workers.work import Places, Ticket, Work
+from workers.work import MOST_PICTURES, Places, Ticket, Work
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +35,8 @@ LINGER_S = 0.02
 GROUP = 256
 """How many endings are stored at once at most."""
 REAP_EVERY_S = 2.0
+IDLE_S = 0.5
+"""How long to sleep at most: leases and stalls are looked at in between."""
 ALONE_FROM = 2
 """A job with so many crashes runs with nothing beside it: a third one is its own doing."""
 
@@ -143,14 +144,15 @@ class Feeder:
     def _wait(self) -> None:
         """Sleep until a child says something, a ticket comes, or something is due."""
         children: list[Child] = [self._engine.child, *self._decoders.children]
-        wires = [child.wire for child in children if child.wire]
-        unsent = [wire for wire in wires if wire.unsent]
-        sources: list[int | Wire] = [self._doorbell, *wires]
-        patience = [0.5, *(due for child in children if (due := child.due_in) is not None)]
+        poll = select.poll()
+        poll.register(self._doorbell, select.POLLIN)
+        for wire in (child.wire for child in children if child.wire):
+            poll.register(wire, select.POLLIN | (select.POLLOUT if wire.unsent else 0))
+        patience = [IDLE_S, *(due for child in children if (due := child.due_in) is not None)]
         if self._endings:
             patience.append(max(0.0, self._linger_left()))
-        readable, _, _ = select.select(sources, unsent, [], min(patience))
-        if self._doorbell in readable:
+        woken = poll.poll(min(patience) * 1000)
+        if any(source == self._doorbell for source, _ in woken):
             os.eventfd_read(self._doorbell)
 
     def _ring(self) -> None:
@@ -180,6 +182,10 @@ class Feeder:
     def _begin(self, claim: Claim, ticket: Ticket) -> None:
         work = Work(claim=claim, ticket=ticket, begun=self._now(), crashes=claim.crashes)
         self._held[work.id] = work
+        if len(claim.pictures) > MOST_PICTURES:
+            crowded = RowInvalid(why=f"it asks about {len(claim.pictures)} pictures; {MOST_PICTURES} are the most")
+            self._refuse(work, Refused(crowded.code, str(crowded)))
+            return
         work.unsettled = len(claim.pictures)
         for picture in claim.pictures:
             work.pictures.append(self._pictures.want(picture, lambda: self._picture_settled(work)))

@@ -59,7 +59,7 @@ class Wire:
         """Queue a message and wait until all of it is sent."""
         self.post(kind, body)
         while self._outgoing:
-            select.select([], [self._sock], [])
+            _ready(self._sock, select.POLLOUT, None)
             self.flush()
 
     def receive(self) -> list[Message]:
@@ -84,7 +84,7 @@ class Wire:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until something can be received; false when the time ran out."""
-        return bool(select.select([self._sock], [], [], timeout)[0])
+        return _ready(self._sock, select.POLLIN, timeout)
 
     def close(self) -> None:
         self._sock.close()
@@ -102,3 +102,10 @@ class Wire:
             start = end
         del self._incoming[:start]
         return messages
+
+
+def _ready(sock: socket.socket, events: int, timeout: float | None) -> bool:
+    # Not select.select: it fails for descriptors above 1023, which a large program may well have.
+    poll = select.poll()
+    poll.register(sock, events)
+    return bool(poll.poll(None if timeout is None else timeout * 1000))

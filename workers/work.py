@@ -9,6 +9,9 @@ from pipeline.jobs import Claim, PictureRead
 from workers.child import Refused
 from workers.pictures import Loaded
 
+MOST_PICTURES = 16
+"""Pictures that one job may ask about: so many slots there must be beside those of all other jobs."""
+
 
 @dataclass(eq=False, slots=True)
 class Ticket:
@@ -73,6 +76,11 @@ class Places:
     def group(self) -> int:
         """So many free places make a claim worth its transaction."""
         return max(1, self.running // 2)
+
+    @property
+    def pictures(self) -> int:
+        """Slots for pixels. A job with several pictures finds room whatever the others hold."""
+        return self.held + MOST_PICTURES
 
     @property
     def tickets(self) -> int:

@@ -71,7 +71,7 @@ class Worker:
     def __init__(self, store: Store, model: Model, config: WorkerConfig) -> None:
         self._store = store
         self.places = Places(config.engine.max_num_seqs)
-        self._pixels = Pixels(self.places.held, config.limits.max_pixels, config.pixel_budget)
+        self._pixels = Pixels(self.places.pictures, config.limits.max_pixels, config.pixel_budget)
         self.engine = Engine(config.engine, self._pixels.fd, stall_s=config.stall_s)
         self.decoders = Decoders(config.decoders, config.limits, self._pixels.fd)
         self._model, self._config = model, config

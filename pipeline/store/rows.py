@@ -60,7 +60,8 @@ class ModelRow:
     build: BuildRow
     answers: int
     """how many that build gave"""
-    updated: float
+    updated: float | None
+    """since when; none while no job names it"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import time
@@ -13,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.locators import locate
 from tests.house import draw, draw_many
 from tests.models import make
 from tests.pictures import WITHOUT_RIGHTS, good, hostile
 from tests.program import Program
+from tests.servers import Postgres
 
 SHORT = ("--max-tokens", "6", "--json")
 
@@ -33,6 +36,8 @@ def test_good_and_hostile_pictures_with_two_questions_each(program: Program) -> 
     program.prefix = WITHOUT_RIGHTS
     ended = program("run", "in", "-q", "What is this?", "-q", "Which colours?", *SHORT, code=3)
     outcome = ended.json
+    # The largest process of all, the engine with its model included: bombs and 16-bit pictures cost no more.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1_500_000
     assert outcome["total"] == 2 * len(expected)
     assert outcome["done"] == 2 * 200
     assert outcome["failed"] == 2 * (len(expected) - 200)
@@ -40,8 +45,6 @@ def test_good_and_hostile_pictures_with_two_questions_each(program: Program) -> 
     for row in program("export", "--format", "jsonl", "-o", "-", "--batch", outcome["batch"]).lines:
         (picture,) = row["pictures"]
         found[picture["locator"], row["error"]["code"] if row["error"] else ""] += 1
-    from pipeline.locators import locate
-
     assert found == Counter({(locate(os.fsdecode(path), None), code): 2 for path, code in expected.items()})
 
 
@@ -292,3 +295,17 @@ def test_a_database_of_a_newer_program(asking: Program) -> None:
         connection.execute("update alembic_version set version_num = '9999'")
     for command in (["run", "a.bmp"], ["status"], ["answers"]):
         assert "a newer pixmill made it" in asking(*command, code=1).err
+
+
+def test_on_a_postgresql_server(asking: Program, postgres: Postgres) -> None:
+    url = postgres.new()
+    asking.environment = {"PIXMILL_DATABASE_URL": url, **asking.environment}
+    assert "Run: pixmill db upgrade" in asking("run", "a.bmp", code=1).err
+    asking("db", "upgrade")
+    draw_many(asking.folder / "in", 100)
+    processes = [asking.start("run", "in", *SHORT) for _ in range(2)]
+    ends = [(*process.communicate(), process.returncode) for process in processes]
+    assert [json.loads(out)["done"] for out, _, _ in ends] == [100, 100], ends
+    assert len(answers(asking, "--history")) == 100
+    assert asking("run", "in", *SHORT).json["known_before"] == 100
+    postgres.drop(url)

@@ -6,11 +6,14 @@ import os
 import signal
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.jobs import Item, JobSpec
 from pipeline.locators import Picture
+from pipeline.prompts import Prompt
 from pipeline.store import Store
 from pipeline.store.values import Counts
 from tests.house import House, colour, draw, draw_many, saying
@@ -210,3 +213,21 @@ def test_two_workers_share_one_database(house: House, tmp_path: Path) -> None:
     assert [outcome.counts.done for outcome in outcomes] == [200, 200]
     assert sum(outcome.tally["done"] for outcome in outcomes) == 200
     assert all(outcome.tally["done"] > 0 for outcome in outcomes)
+
+
+def test_more_pictures_than_a_job_may_have_are_refused(house: House, tmp_path: Path) -> None:
+    pictures = tuple(Picture.at(path, None) for path in draw_many(tmp_path / "in", 17))
+    spec = JobSpec(pictures=pictures, prompt=Prompt.ask("What?"), model="fake")
+    outcome = house.run_items([Item(spec=spec, row=0), Item(spec=replace(spec, pictures=pictures[:16]), row=1)])
+    assert (outcome.counts.done, outcome.counts.failed) == (1, 1)
+    (failed,) = house.store.views.failed()
+    assert failed.error_code == "row_invalid"
+
+
+def test_jobs_with_many_pictures_do_not_wait_for_each_other_for_ever(house: House, tmp_path: Path) -> None:
+    house.max_num_seqs = 1
+    pictures = [Picture.at(path, None) for path in draw_many(tmp_path / "in", 60)]
+    groups = [tuple(pictures[start : start + 12]) for start in range(0, 60, 12)]
+    specs = [JobSpec(pictures=group, prompt=Prompt.ask("What?"), model="fake") for group in groups]
+    outcome = house.run_items(Item(spec=spec, row=row) for row, spec in enumerate(specs))
+    assert outcome.counts.done == 5

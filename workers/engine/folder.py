@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline.errors import ModelBroken
-
-_PARTS = (
-    "openvino_language_model",
-    "openvino_text_embeddings_model",
-    "openvino_vision_embeddings_model",
-    "openvino_tokenizer",
-    "openvino_detokenizer",
-)
-# Without preprocessor_config.json openvino-genai falls back to its own picture sizes and answers wrongly.
-NEEDED = (*(part + ending for part in _PARTS for ending in (".xml", ".bin")), "config.json", "preprocessor_config.json")
-
+from pipeline.builds import check_files, read_json
 
 @dataclass(frozen=True)
 class ModelFolder:
@@ -33,12 +21,8 @@ class ModelFolder:
     @classmethod
     def open(cls, path: str) -> Self:
         folder = Path(path)
-        if not folder.is_dir():
-            raise ModelBroken(path=path, why="there is no such directory")
-        missing = [name for name in NEEDED if not (folder / name).is_file()]
-        if missing:
-            raise ModelBroken(path=path, why=f"it lacks {', '.join(missing)}")
-        return cls(folder, _read(folder / "config.json"), frozenset(_special_tokens(folder)))
+        check_files(folder)
+        return cls(folder, read_json(folder / "config.json"), frozenset(_special_tokens(folder)))
 
     @property
     def context(self) -> int | None:
@@ -56,14 +40,4 @@ def _special_tokens(folder: Path) -> Iterator[str]:
 
 
 def _optional(path: Path) -> dict[str, Any]:
-    return _read(path) if path.exists() else {}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ModelBroken(path=str(path.parent), why=f"{path.name} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelBroken(path=str(path.parent), why=f"{path.name} holds no JSON object")
-    return content
+    return read_json(path) if path.exists() else {}

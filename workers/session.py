@@ -1,0 +1,145 @@
+"""A session: what a command needs that answers here and now, and how the answering ended."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from pipeline.builds import find_model
+from pipeline.display import counted, duration, number
+from pipeline.jobs import Item
+from pipeline.models import Model, register
+from pipeline.options import EngineOptions
+from pipeline.progress import Progress
+from pipeline.settings import Settings
+from pipeline.store import Store
+from pipeline.store.values import Added, Counts, OpenBatch
+from pipeline.submit import submit
+from workers.engine.client import Figures
+from workers.local import LocalRun, Stop
+from workers.worker import Worker, WorkerConfig
+
+FEW = 20
+"""So many answers are shown when a run ends; more are better looked at with `pixmill answers`."""
+SOME_FAILED, INTERRUPTED = 3, 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How the answering of a batch ended."""
+
+    batch: OpenBatch
+    counts: Counts
+    added: Added
+    cached: int
+    seconds: float
+    engine: Figures
+    interrupted: bool
+
+    @property
+    def asked(self) -> int:
+        """Items answered now, by the engine or from the cache."""
+        return self.counts.done - self.added.linked_done
+
+    @property
+    def rate(self) -> float | None:
+        """Answers a second, the engine's start included."""
+        return self.asked / self.seconds if self.seconds else None
+
+    @property
+    def exit_code(self) -> int:
+        if self.interrupted:
+            return INTERRUPTED
+        return SOME_FAILED if self.counts.failed else 0
+
+    def document(self) -> dict[str, object]:
+        return {
+            "batch": self.batch.name,
+            **asdict(self.counts),
+            "known_before": self.added.linked_done,
+            "answered_now": self.asked,
+            "cached": self.cached,
+            "seconds": round(self.seconds, 3),
+            "answers_per_second": None if self.rate is None else round(self.rate, 3),
+            "load_seconds": round(self.engine.load_s, 3),
+            "mean_running": round(self.engine.mean_running, 2),
+            "interrupted": self.interrupted,
+        }
+
+    def sentences(self) -> Iterator[str]:
+        """What a person wants to know at the end."""
+        known = self.added.linked_done
+        parts = {"answered now": self.asked, "from the cache": self.cached, "known before": known}
+        rate = f", {self.rate:,.1f} answers/s" if self.rate else ""
+        yield f"{counted(parts)}; {number(self.counts.failed)} failed. {duration(self.seconds)}{rate}."
+        if self.counts.failed:
+            yield f"Why they failed: pixmill failed ls --batch {self.batch.name}"
+        if self.interrupted:
+            yield f"{number(self.counts.unfinished)} are still to do. Run the same command again to go on."
+        elif self.counts.done > FEW:
+            yield f"The answers: pixmill answers --batch {self.batch.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A store, the model to ask, and how a worker of this process runs it."""
+
+    store: Store
+    model: Model
+    config: WorkerConfig
+    progress: Progress
+
+    def answer(self, batch: OpenBatch, items: Iterable[Item], *, force: bool = False) -> Outcome:
+        """Submit and answer, until all items have ended or a person stops it."""
+        local = LocalRun(
+            store=self.store,
+            start_worker=lambda: Worker(self.store, self.model, self.config),
+            batch=batch.id,
+            model=self.model.alias,
+            stop=Stop(),
+            tell=self._tell,
+        )
+        with interruptible(local.stop, self.progress.note):
+            begun = time.monotonic()
+            counts = local.work(submit(self.store, batch.id, items, force=force))
+        return Outcome(
+            batch=batch,
+            counts=counts,
+            added=local.added,
+            cached=local.tally["cached"],
+            seconds=time.monotonic() - begun,
+            engine=local.figures,
+            interrupted=local.stop.times > 0,
+        )
+
+    def _tell(self, counts: Counts) -> None:
+        self.progress.update(done=counts.done, failed=counts.failed, total=counts.total)
+
+
+@contextmanager
+def session(settings: Settings, store: Store, engine: EngineOptions, *, quiet: bool = False) -> Iterator[Session]:
+    """A session with the settings' model; progress is shown as long as it lasts."""
+    with Progress(quiet=quiet) as progress:
+        model = register(store, find_model(settings.model, settings.home), tell=progress.note)
+        config = WorkerConfig.of(settings, model.path, engine)
+        yield Session(store=store, model=model, config=config, progress=progress)
+
+
+@contextmanager
+def interruptible(stop: Stop, note: Callable[[str], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM ask to stop instead of raising; a second one is heard as well."""
+
+    def heard(number: int, frame: object) -> None:
+        stop.ask()
+        if stop.times == 1:
+            note("Stopping: what the engine has begun is finished first. Ctrl-C again stops at once.")
+
+    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
