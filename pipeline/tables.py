@@ -140,7 +140,7 @@ batch_items = table(
     Column("error_code", sa.Text),
     Column("error", sa.Text),
     Column("ended", Time, comment="when its job ended, none while that is queued or running"),
-    Index(None, "job_id"),
+    Index(None, "job_id", "batch_id"),
     sqlite_with_rowid=False,
 )
 # What a batch still waits for, in its own order: tickets and the batch's end are found without

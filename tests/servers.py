@@ -106,7 +106,17 @@ def _user() -> str:
 
 
 def _initialise(binaries: Path, folder: Path, user: str) -> None:
-    command = [binaries / "initdb", "-D", folder / "data", "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync"]
+    command: list[str | Path] = [
+        binaries / "initdb",
+        "-D",
+        folder / "data",
+        "-U",
+        "postgres",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-sync",
+    ]
     command += ["--auth-local=trust", "--auth-host=scram-sha-256"]
     done = subprocess.run([*_as(user), *command], capture_output=True, text=True, cwd=folder, check=False)
     if done.returncode != 0:
@@ -115,7 +125,7 @@ def _initialise(binaries: Path, folder: Path, user: str) -> None:
 
 def _server(binaries: Path, folder: Path, port: int, user: str) -> list[str | Path]:
     settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
-    place = ["-D", folder / "data", "-k", folder, "-h", "127.0.0.1", "-p", str(port)]
+    place: list[str | Path] = ["-D", folder / "data", "-k", folder, "-h", "127.0.0.1", "-p", str(port)]
     return [*_as(user, "--pdeathsig", "INT"), binaries / "postgres", *place, *settings]
 
 
@@ -134,7 +144,7 @@ def _free_port() -> int:
 
 def _wait(binaries: Path, folder: Path, port: int, process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + _PATIENCE_S
-    ready = [binaries / "pg_isready", "-q", "-h", folder, "-p", str(port)]
+    ready: list[str | Path] = [binaries / "pg_isready", "-q", "-h", folder, "-p", str(port)]
     while subprocess.run(ready, check=False).returncode != 0:
         if process.poll() is not None or time.monotonic() > until:
             raise RuntimeError(f"PostgreSQL did not start: {(folder / 'log').read_text()}")

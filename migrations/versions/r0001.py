@@ -288,7 +288,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("batch_id", "row_no", "ask_no", name="pk_batch_items"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_batch_items_job_id", "batch_items", ["job_id"])
+    op.create_index("ix_batch_items_job_id_batch_id", "batch_items", ["job_id", "batch_id"])
     op.create_index(
         "ix_batch_items_open",
         "batch_items",

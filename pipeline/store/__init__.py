@@ -166,11 +166,6 @@ class Store:
         with self._writing(alone=True) as (connection, now):
             return endings.give_back(connection, held, now)
 
-    def crashed(self, held: Iterable[tuple[int, int]], *, alone: bool = False) -> dict[int, State]:
-        """The engine died with these (job, token) pairs inside. `alone`: the one job is to blame, and fails."""
-        with self._writing(alone=True) as (connection, now):
-            return endings.crashed(connection, held, now, alone=alone)
-
     def count_crash(self, held: Iterable[tuple[int, int]]) -> None:
         """The engine died with these (job, token) pairs inside, which stay claimed and are asked again."""
         with self._writing() as (connection, now):

@@ -9,10 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.errors import CODES, Ended, EngineCrashed, JobError, is_retried
+from pipeline.errors import CODES, Ended, JobError, is_retried
 from pipeline.jobs import Answer, CacheHit, Failure, PictureRead, State
 from pipeline.store.dialects import IDS, NOW, any_of, as_json, insert_rows, plain
-from pipeline.store.moves import ENDED, THESE, Held, Values, close_items, held, move, put_back
+from pipeline.store.moves import ENDED, THESE, Held, close_items, held, move, put_back
 from pipeline.tables import answers, images, job_images, jobs
 
 MAX_ATTEMPTS = 4
@@ -77,14 +77,14 @@ def finish(connection: sa.Connection, endings: Sequence[Ending], source: Source,
     hits = [ending for ending in valid if isinstance(ending, CacheHit)]
     kept = _existing(connection, {hit.answer for hit in hits})
     # The answer to copy was pruned since it was found: the engine has to be asked after all.
-    gone = [hit.job for hit in hits if hit.answer not in kept]
+    gone = {hit.job for hit in hits if hit.answer not in kept}
     put_back(connection, gone, now)
     written = {ending.job: ending for ending in valid if ending.job not in gone}
     if written:
         connection.execute(_DONE, {"ids": written, "now": now})
         close_items(connection, written, now)
         _mark_changed(connection, written, now)
-        remember_pictures(connection, {job: ending.pictures for job, ending in written.items()}, now)
+        _remember_pictures(connection, {job: ending.pictures for job, ending in written.items()}, now)
         _insert_answers(connection, [e for e in written.values() if isinstance(e, Answer)], source, now)
         _copy_answers(connection, [e for e in written.values() if isinstance(e, CacheHit)], source, now)
     return set(written)
@@ -94,30 +94,20 @@ def fail(connection: sa.Connection, failures: Sequence[Failure], now: float) -> 
     """Failed jobs are tried again later, or end. Returns where each went; stale ones are absent."""
     still = held(connection, [(failure.job, failure.token) for failure in failures])
     valid = {f.job: f for f in failures if f.job in still and f.token == still[f.job].claim_token}
-    remember_pictures(connection, {job: failure.pictures for job, failure in valid.items()}, now)
+    _remember_pictures(connection, {job: failure.pictures for job, failure in valid.items()}, now)
     # A person or a deadline decided, which is looked up again: another batch may want the job since.
-    dropped = [job for job, failure in valid.items() if issubclass(CODES.get(failure.code, JobError), Ended)]
+    dropped = {job for job, failure in valid.items() if issubclass(CODES.get(failure.code, JobError), Ended)}
     tries = {job: still[job].attempts + 1 for job in valid if job not in dropped}
-    again = [job for job, attempts in tries.items() if _is_tried_again(valid[job], attempts)]
-    ended = [job for job in tries if job not in set(again)]
+    again = {job for job, attempts in tries.items() if _is_tried_again(valid[job], attempts)}
+    ended = tries.keys() - again
     _note(connection, [valid[job] for job in tries], tries, now)
-    _fail(connection, ended, now, {})
+    _fail(connection, ended, now)
     return put_back(connection, [*dropped, *again], now) | dict.fromkeys(ended, State.FAILED)
 
 
 def give_back(connection: sa.Connection, pairs: Held, now: float) -> int:
     """Held jobs wait again as if they had never been claimed."""
     return len(put_back(connection, list(held(connection, pairs)), now))
-
-
-def crashed(connection: sa.Connection, pairs: Held, now: float, *, alone: bool) -> dict[int, State]:
-    """The engine died with these jobs inside: each counts a crash. One that was alone in it is to blame."""
-    ids = list(held(connection, pairs))
-    if not alone:
-        return put_back(connection, ids, now, {"crashes": jobs.c.crashes + 1})
-    why = EngineCrashed()
-    _fail(connection, ids, now, {"error_code": why.code, "error": str(why), "crashes": jobs.c.crashes + 1})
-    return dict.fromkeys(ids, State.FAILED)
 
 
 def count_crash(connection: sa.Connection, pairs: Held, now: float) -> None:
@@ -154,9 +144,9 @@ def _note(connection: sa.Connection, failures: Iterable[Failure], tries: Mapping
         connection.execute(_NOTE, rows)
 
 
-def _fail(connection: sa.Connection, ids: Collection[int], now: float, why: Values) -> None:
+def _fail(connection: sa.Connection, ids: Collection[int], now: float) -> None:
     if ids:
-        move(connection, ids, now, {**ENDED, "state": State.FAILED, **why})
+        move(connection, ids, now, {**ENDED, "state": State.FAILED})
         close_items(connection, ids, now)
 
 
@@ -166,7 +156,7 @@ def _mark_changed(connection: sa.Connection, written: Mapping[int, Ending], now:
         move(connection, changed, now, {"source_changed": True})
 
 
-def remember_pictures(connection: sa.Connection, read: Mapping[int, Sequence[PictureRead]], now: float) -> None:
+def _remember_pictures(connection: sa.Connection, read: Mapping[int, Sequence[PictureRead]], now: float) -> None:
     """What was found in the files, and which of it belongs to which job."""
     found = {picture.sha256: picture for pictures in read.values() for picture in pictures}
     if not found:

@@ -13,7 +13,7 @@ from pipeline.store.moves import AS_NEW, THESE, move, open_items, set_lanes
 from pipeline.store.wanted import IS_UNFINISHED
 from pipeline.tables import batch_items, batches, jobs
 
-ENDED = (State.DONE, State.FAILED, State.CANCELLED)
+_HAVE_ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 
 _MINE = any_of(batch_items.c.job_id, IDS)
 _COMPLETED = sa.and_(
@@ -31,7 +31,7 @@ _NEWEST = sa.select(sa.func.max(batch_items.c.batch_id)).where(_MINE, ~_WANTED).
 
 def requeue(connection: sa.Connection, ids: Iterable[int], now: float, *, fresh: bool) -> int:
     """Jobs that ended run again, for the batches that wanted them."""
-    ended = locked(sa.select(jobs.c.id).where(THESE, jobs.c.state.in_(ENDED)))
+    ended = locked(sa.select(jobs.c.id).where(THESE, jobs.c.state.in_(_HAVE_ENDED)))
     found = list(connection.execute(ended, {"ids": list(ids)}).scalars())
     if found:
         restart(connection, found, now, fresh=fresh)

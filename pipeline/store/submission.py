@@ -20,7 +20,7 @@ from pipeline.tables import batch_items, batches, job_images, jobs, prompts
 
 Row = tuple[Any, ...]
 
-_ENDED = (State.FAILED, State.CANCELLED)
+_RUN_AGAIN = (State.FAILED, State.CANCELLED)
 
 # The order of the columns in rows that go to the driver as they are.
 _JOB = ("id", "job_key", "prompt_id", "model", "device_class", "lane", "state", "created", "queued", "updated")
@@ -44,7 +44,7 @@ def add(connection: sa.Connection, batch_id: int, items: Sequence[Item], now: fl
     known = _known(connection, [item.spec.key for item in items])
     new = {item.spec.key: item for item in items if item.spec.key not in known}
     ids = {key: id for key, (id, _) in known.items()} | _insert_jobs(connection, new, lane, now)
-    again = [id for id, state in known.values() if state in _ENDED or (force and state == State.DONE)]
+    again = [id for id, state in known.values() if state in _RUN_AGAIN or (force and state == State.DONE)]
     _requeue(connection, known, again, now, force=force)
     done = {id for id, state in known.values() if state == State.DONE}.difference(again)
     _put_items(connection, batch_id, [_item_row(batch_id, item, ids[item.spec.key], done, now) for item in items], now)
@@ -57,7 +57,7 @@ def rehearse(connection: sa.Connection, items: Sequence[Item], *, force: bool) -
     """What `add` would do, counted without doing it."""
     query = sa.select(jobs.c.job_key, jobs.c.state).where(jobs.c.job_key.in_({item.spec.key for item in items}))
     known = {bytes(key): state for key, state in connection.execute(query)}
-    again = {key for key, state in known.items() if state in _ENDED or (force and state == State.DONE)}
+    again = {key for key, state in known.items() if state in _RUN_AGAIN or (force and state == State.DONE)}
     done = {key for key, state in known.items() if state == State.DONE} - again
     keys = [item.spec.key for item in items]
     return _count(keys, set(keys).difference(known), again, done)

@@ -20,14 +20,15 @@ _BATCHES = (
     .where(IS_LIVE)
     .order_by(batches.c.lane.desc(), batches.c.served.nulls_first(), batches.c.id)
 )
-# The partial index of open items keeps the batch's order: what has ended is not passed over.
+# The partial index of open items keeps the batch's order: what has ended is not passed over. PostgreSQL only
+# sees that it need not sort when the order names all of the index's columns, also the one that is always NULL.
 _READY = (
     sa.select(batch_items.c.job_id, job_images.c.locator)
     .join(jobs, jobs.c.id == batch_items.c.job_id)
     .join(job_images, sa.and_(job_images.c.job_id == jobs.c.id, job_images.c.position == 0))
     .where(batch_items.c.batch_id == sa.bindparam("batch"), batch_items.c.ended.is_(None))
     .where(jobs.c.state == State.QUEUED, jobs.c.model == sa.bindparam("model"), IS_DUE)
-    .order_by(batch_items.c.row_no, batch_items.c.ask_no)
+    .order_by(batch_items.c.ended, batch_items.c.row_no, batch_items.c.ask_no)
     .limit(sa.bindparam("room", type_=sa.Integer))
 )
 _NOT_TICKETED = _READY.where(jobs.c.ticketed_at.is_(None))

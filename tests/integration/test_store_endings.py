@@ -82,7 +82,8 @@ def test_a_stale_token_writes_nothing(world: World, store: Store) -> None:
     assert world.finish(answer(old, "late")) == set()
     assert world.fail(old, "image_missing") is None
     assert store.give_back(held(old)) == 0
-    assert store.crashed(held(old), alone=True) == {}
+    store.count_crash(held(old))
+    assert world.job(new.id).crashes == 0
     assert (world.answers(), world.states(), images(world)) == ([], ["running"], [])
     assert world.finish(answer(new), answer(old, "late")) == {new.id}
     assert [row.text for row in world.answers()] == ["a cat"]
@@ -118,7 +119,14 @@ def hit(claim: Any, of: int) -> CacheHit:
 def test_equal_content_takes_the_answer_over(world: World, clock: Clock) -> None:
     world.submit("a.jpg", "copy.jpg")
     a, copy = world.claim()
-    figures = {"logprob": -0.5, "seed": 7, "parsed": [1], "total_s": 5.0, "vision_s": 1.0, "first_token_s": 2.0}
+    figures: dict[str, Any] = {
+        "logprob": -0.5,
+        "seed": 7,
+        "parsed": [1],
+        "total_s": 5.0,
+        "vision_s": 1.0,
+        "first_token_s": 2.0,
+    }
     world.finish(answer(a, content_key=KEY, **figures))
     (original,) = world.answers(a.id)
     clock.pass_(1)
@@ -247,21 +255,30 @@ def test_giving_back_counts_nothing(world: World, store: Store, clock: Clock) ->
     assert job.queued == queued
 
 
-def test_crashes_are_counted(world: World, store: Store) -> None:
-    world.submit("a.jpg", "b.jpg")
-    for crashes in (0, 1, 2):
-        claims = world.claim()
-        assert [claim.crashes for claim in claims] == [crashes, crashes]
-        assert set(store.crashed(held(*claims), alone=False).values()) == {"queued"}
-    assert [world.job(id).attempts for id in world.ids()] == [0, 0]
-
-
-def test_who_kills_the_engine_alone_fails(world: World, store: Store) -> None:
+def test_a_crash_is_counted_for_a_job_that_stays_claimed(world: World, store: Store) -> None:
     world.submit("a.jpg", "b.jpg")
     a, b = world.claim()
-    assert store.crashed(held(a), alone=True) == {a.id: "failed"}
+    store.give_back(held(b))
+    store.count_crash(held(a, b))
+    assert [(world.job(id).state, world.job(id).crashes) for id in (a.id, b.id)] == [("running", 1), ("queued", 0)]
+    store.count_crash([])
+
+
+def test_who_kills_the_engine_alone_fails_at_once(world: World, store: Store) -> None:
+    world.submit("a.jpg", "b.jpg")
+    a, b = world.claim()
+    store.count_crash(held(a))
+    final = Failure(job=a.id, token=a.token, code="engine_crashed", message="it died", final=True)
+    assert store.fail([final]) == {a.id: "failed"}
     job = world.job(a.id)
     assert (job.state, job.error_code, job.crashes) == ("failed", "engine_crashed", 1)
-    assert job.error == "the engine died while it worked on this picture alone"
     assert world.job(b.id).state == "running"
-    assert store.crashed([], alone=True) == {}
+
+
+def test_crashes_are_kept_when_a_job_is_given_back(world: World, store: Store) -> None:
+    world.submit("a.jpg")
+    for crashes in (0, 1, 2):
+        (claim,) = world.claim()
+        assert claim.crashes == crashes
+        store.count_crash(held(claim))
+        store.give_back(held(claim))

@@ -123,6 +123,20 @@ def test_a_job_in_two_batches_has_the_higher_lane(world: World) -> None:
     assert world.job(job).lane == 2
 
 
+def test_a_rehearsal_counts_like_the_play_and_changes_nothing(world: World, store: Store) -> None:
+    world.do("done.jpg")
+    world.submit("waits.jpg", "failed.jpg")
+    world.fail(world.claim(world.ids()[2:])[0], "image_missing")
+    items = [Item(spec=spec(name), row=0) for name in ("done.jpg", "waits.jpg", "failed.jpg", "new.jpg", "new.jpg")]
+    for force in (False, True):
+        before = world.rows(sa.select(t.jobs))
+        counted = store.rehearse(items, force=force)
+        assert world.rows(sa.select(t.jobs)) == before
+        assert (counted.linked_done, counted.requeued) == ((0, 2) if force else (1, 1))
+        assert (counted.new, counted.linked_pending) == (1, 2)
+    assert store.add(world.open(), items, force=True) == counted
+
+
 # --- names -------------------------------------------------------------------------------------
 
 

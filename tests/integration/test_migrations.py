@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+import migrations
+from pipeline import database, tables
+from tests import servers
+
+
+def test_the_list_of_revisions_is_the_history() -> None:
+    scripts = ScriptDirectory.from_config(migrations.config())
+    assert [script.revision for script in scripts.walk_revisions()] == list(reversed(migrations.REVISIONS))
+    assert scripts.get_heads() == [migrations.HEAD]
+
+
+def test_the_migrated_schema_is_that_of_the_tables(database_url: str) -> None:
+    engine = database.connect(database_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, tables.metadata) == []
+    engine.dispose()
+
+
+def test_the_migrated_schema_is_word_for_word_what_the_tables_would_make(empty_url: str) -> None:
+    """Alembic's comparison does not see everything: a partial index's condition, a table without row ids."""
+    engine = database.connect(empty_url)
+    database.upgrade(empty_url)
+    migrated = words(engine)
+    with engine.begin() as connection:
+        tables.metadata.drop_all(connection)
+        tables.metadata.create_all(connection)
+    assert words(engine) == migrated
+    assert len(migrated) > 25
+    engine.dispose()
+
+
+SCHEMA = {
+    "sqlite": "SELECT sql FROM sqlite_master WHERE name NOT LIKE 'alembic%' AND sql IS NOT NULL",
+    "postgresql": """
+        SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename NOT LIKE 'alembic%'
+        UNION
+        SELECT pg_class.relname || ' ' || conname || ' ' || pg_get_constraintdef(pg_constraint.oid)
+        FROM pg_constraint JOIN pg_class ON pg_class.oid = conrelid
+        WHERE conname LIKE '%\\_%' AND pg_class.relname NOT LIKE 'alembic%' AND pg_class.relname NOT LIKE 'pg\\_%'
+    """,
+}
+
+
+def words(engine: sa.Engine) -> set[tuple[str, ...]]:
+    """The words of each table, index and constraint. Their order is left out: constraints come in another one."""
+    with engine.connect() as connection:
+        found = connection.execute(sa.text(SCHEMA[engine.dialect.name])).scalars()
+        return {tuple(sorted(text.replace(",", " ").split())) for text in found}
+
+
+def test_a_server_is_private() -> None:
+    with servers.postgres() as first, servers.postgres() as second:
+        assert first.port != second.port
+        process, folder = first.process, first.folder
+        assert process.poll() is None
+    assert process.poll() == 0
+    assert not folder.exists()
