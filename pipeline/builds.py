@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -73,11 +74,7 @@ def named(name: str, home: Path) -> ModelPlace | None:
     folder = home / "models" / name
     if (folder / "config.json").is_file() and Path(name).name == name:
         return ModelPlace(alias=name, path=folder.resolve())
-    if name not in BUNDLED:
-        return None
-    if not BUNDLED[name].is_dir():
-        raise ModelBroken(path=BUNDLED[name], why="it is missing from this installation. Install Pixmill again")
-    return ModelPlace(alias=name, path=BUNDLED[name])
+    return ModelPlace(alias=name, path=BUNDLED[name]) if name in BUNDLED else None
 
 
 def _known(models: Path) -> str:
@@ -111,6 +108,11 @@ def stamp(path: Path) -> str:
     return blake2b(repr(facts).encode(), digest_size=16).hexdigest()
 
 
+def spelled(path: Path) -> str:
+    """A path as text that any database can keep, also when its name is no UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def digest(path: Path) -> bytes:
     """The hash of all files but the manifest, names included: the build's identity."""
     whole = hashlib.sha256()
@@ -123,7 +125,7 @@ def digest(path: Path) -> bytes:
 def describe(path: Path, digest: bytes) -> BuildFacts:
     """What the files of a build say about where it comes from and how it was made."""
     family = check_files(path)
-    manifest = read_json(path / MANIFEST) if (path / MANIFEST).exists() else {}
+    told = manifest(path)
     language = path / "openvino_language_model.xml"
     try:
         weights, notes = _weights_and_notes(language)
@@ -138,14 +140,14 @@ def describe(path: Path, digest: bytes) -> BuildFacts:
         recipe=told.get("recipe") or notes.get("nncf", {}).get("weight_compression"),
         tools=told.get("tools") or _tools(notes),
         licence=told.get("licence"),
-        path=str(path),
+        path=spelled(path),
         stamp=stamp(path),
     )
 
 
 def manifest(path: Path) -> dict[str, Any]:
     """What those who made a build say about it; nothing where there is no manifest."""
-    return _read_json(path / MANIFEST) if (path / MANIFEST).is_file() else {}
+    return read_json(path / MANIFEST) if (path / MANIFEST).is_file() else {}
 
 
 def _files(path: Path) -> Iterator[tuple[str, Path]]:

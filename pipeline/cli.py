@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS = {
-    "demo": Entry("workers.commands.demo:demo", "Draw scenes, ask the bundled model about them, and check its answers."),
+    "demo": Entry("workers.commands.demo:demo", "Ask the bundled model about drawn scenes; mark its answers."),
     "run": Entry("workers.commands.run:run", "Ask about pictures and answer here and now."),
     "status": Entry("pipeline.commands.status:status", "Show how everything stands."),
     "answers": Entry("pipeline.commands.answers:answers", "List answers, newest first."),

@@ -34,7 +34,7 @@ def register(
     stand for another build already: its answers would change their origin silently.
     """
     builds.check_files(place.path)
-    digest = store.find_build(str(place.path), builds.stamp(place.path))
+    digest = store.find_build(builds.spelled(place.path), builds.stamp(place.path))
     if digest is None:
         tell(f"Reading the model in {place.path}, once.")
         digest = builds.digest(place.path)

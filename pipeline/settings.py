@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 from pipeline.errors import SettingInvalid, SetupError
 
@@ -229,7 +230,7 @@ TABLE: tuple[Setting, ...] = (
     Setting(
         "database_url",
         _url("sqlite", "postgresql", "postgres"),
-        lambda home: f"sqlite:///{home / 'pixmill.db'}",
+        lambda home: f"sqlite:///{quote_from_bytes(os.fsencode(home / 'pixmill.db'))}",
         "sqlite:///HOME/pixmill.db",
         "where jobs and answers are kept: sqlite:///FILE or postgresql://USER@HOST/NAME",
     ),

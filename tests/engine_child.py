@@ -100,7 +100,7 @@ class EngineChild:
         offset = self._pixels.take()
         assert offset is not None
         height, width, _ = pixels.shape
-        self._pixels._map[offset : offset + pixels.nbytes] = pixels.tobytes()
+        os.pwrite(self._pixels.fd, pixels.tobytes(), offset)
         return Frame(offset=offset, width=width, height=height)
 
     def request(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +54,18 @@ class Program:
             errors="surrogateescape",
             **options,
         )
+
+    def wait_for_answers(self, process: subprocess.Popen[str], count: int) -> None:
+        """Wait until the database holds so many answers; the process must be at work still."""
+        while process.poll() is None:
+            try:
+                with sqlite3.connect(f"file:{self.home}/pixmill.db?mode=ro", uri=True) as connection:
+                    if connection.execute("select count(*) from answers").fetchone()[0] >= count:
+                        return
+            except sqlite3.OperationalError:  # no database yet, or no tables
+                pass
+            time.sleep(0.01)
+        raise AssertionError("it ended before")
 
     def __call__(self, *args: str | os.PathLike[str], input: str = "", code: int | None = 0) -> Ended:
         process = self.start(*args)

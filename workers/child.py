@@ -6,6 +6,7 @@ when its end of the socket closes.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,8 @@ from workers.wire import Closed, Message, Wire
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 30.0
 _TAIL = 4096
+_MOST_NOTES = 1 << 20
+"""Bytes kept of what a child prints: a library that complains about each request would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,40 +93,31 @@ class Child:
     def tend(self) -> None:
         """Start the child when it is not there and its pause has passed."""
         if self._wire:
+            self._trim_notes()
             return
         if self._failed_starts >= self._starts_allowed:
             raise StartsExhausted(self._why, refused=self._refused)
         if self._now() < self._due:
             return
-        ours, theirs = socket.socketpair()
-        self._notes = os.memfd_create("stderr")
-        command = [sys.executable, "-m", self._module, str(theirs.fileno()), str(self._shared)]
-        self._process = subprocess.Popen(
-            command,
-            pass_fds=(theirs.fileno(), self._shared),
-            stdin=subprocess.DEVNULL,
-            stdout=self._notes,
-            stderr=self._notes,
-        )
-        theirs.close()
-        self._wire = Wire(ours)
-        self.started = self.heard = self._now()
-        self._wire.post("config", dict(self._config))
+        try:
+            self._start()
+        except OSError as error:  # no more processes, memory or descriptors: perhaps there are later
+            self._why = f"it could not be started ({error.strerror})"
+            self._pause()
 
     def post(self, kind: str, body: Any) -> None:
         """Send a message. A child that just died is noticed by the next `receive`."""
         if self._wire:
-            try:
+            with suppress(Closed):  # receive() reports the death, with its reason
                 self._wire.post(kind, body)
-            except Closed:
-                pass  # receive() reports the death, with its reason
 
     def receive(self) -> list[Message | Death]:
         """The messages that have arrived; a death comes last."""
         if not self._wire:
             return []
         try:
-            self._wire.flush()
+            with suppress(Closed):  # what it said before it went comes first
+                self._wire.flush()
             messages = self._wire.receive()
         except Closed:
             return [self._bury()]
@@ -150,6 +145,28 @@ class Child:
             self._process.wait()
         os.close(self._notes)
 
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._notes, self._process = self._spawn(theirs.fileno())
+        self._wire = Wire(ours)
+        self.started = self.heard = self._now()
+        self.post("config", dict(self._config))
+
+    def _spawn(self, socket_fd: int) -> tuple[int, subprocess.Popen[bytes]]:
+        notes = os.memfd_create("stderr")
+        fcntl.fcntl(notes, fcntl.F_SETFL, os.O_APPEND)  # so that it can be cut while the child writes
+        # Without -P, a folder `workers` or a file `json.py` in the user's current folder would be imported.
+        command = [sys.executable, "-P", "-m", self._module, str(socket_fd), str(self._shared)]
+        fds = (socket_fd, self._shared)
+        try:
+            return notes, subprocess.Popen(
+                command, pass_fds=fds, stdin=subprocess.DEVNULL, stdout=notes, stderr=notes
+            )
+        except OSError:
+            os.close(notes)
+            raise
+
     def _greeting(self, message: Message) -> bool:
         kind, body = message
         if kind == "ready":
@@ -169,15 +186,22 @@ class Child:
         except subprocess.TimeoutExpired:  # it closed its socket and lives on
             self._process.kill()
             code = self._process.wait()
-        if self.ready is None:
-            self._failed_starts += 1
-        self.ready = None
+        never_ready, self.ready = self.ready is None, None
         reason = reason or _reason(code, self._last_words())
         os.close(self._notes)
         if not self._refused:
             self._why = reason
-        self._due = self._now() + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._failed_starts)
+        self._pause(failed=never_ready)
         return Death(reason)
+
+    def _pause(self, *, failed: bool = True) -> None:
+        """Wait before the next start, longer after each failed one."""
+        self._failed_starts += failed
+        self._due = self._now() + min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._failed_starts)
+
+    def _trim_notes(self) -> None:
+        if os.fstat(self._notes).st_size > _MOST_NOTES:
+            os.ftruncate(self._notes, 0)
 
     def _last_words(self) -> str:
         size = os.fstat(self._notes).st_size

@@ -95,8 +95,17 @@ class Decoders:
         return [decoder.child for decoder in self._decoders]
 
     @property
+    def full(self) -> bool:
+        """Whether there are orders for all that the decoders take ahead."""
+        return self._orders >= AHEAD * len(self._decoders)
+
+    @property
     def busy(self) -> bool:
-        return bool(self._queue) or any(decoder.orders for decoder in self._decoders)
+        return self._orders > 0
+
+    @property
+    def _orders(self) -> int:
+        return len(self._queue) + sum(len(decoder.orders) for decoder in self._decoders)
 
     def decode(self, path: str, offset: int, room: int) -> Future[Decoded]:
         self._last_id += 1

@@ -22,15 +22,14 @@ class Pixels:
         self.room = _pages(max_pixels * CHANNELS)
         self.fd = os.memfd_create("pixels")
         os.ftruncate(self.fd, count * self.room)
-        self._map = mmap.mmap(self.fd, count * self.room)
         self._free = list(range(count))
         self._used: dict[int, int] = {}
+        self._spent = 0
         self._budget = budget
 
     def take(self, *, beyond_budget: bool = False) -> int | None:
         """The offset of a free slot, or none while all are taken or the budget is spent."""
-        spent = sum(self._used.values()) >= self._budget
-        if not self._free or (spent and not beyond_budget):
+        if not self._free or (self._spent >= self._budget and not beyond_budget):
             return None
         slot = self._free.pop()
         self._used[slot] = 0
@@ -39,18 +38,20 @@ class Pixels:
     def filled(self, offset: int, width: int, height: int) -> None:
         """Note how much of a slot is in use, for the budget."""
         self._used[offset // self.room] = width * height * CHANNELS
+        self._spent += width * height * CHANNELS
 
     def free(self, offset: int) -> None:
         """Give a slot back, and the memory that a large picture took."""
         slot = offset // self.room
-        used = _pages(self._used.pop(slot))
-        if used > KEPT:
+        used = self._used.pop(slot)
+        self._spent -= used
+        if (pages := _pages(used)) > KEPT:
             # Else each slot would grow to the size of the largest picture it ever held.
-            self._map.madvise(mmap.MADV_REMOVE, offset + KEPT, used - KEPT)
+            with mmap.mmap(self.fd, pages - KEPT, offset=offset + KEPT) as rest:
+                rest.madvise(mmap.MADV_REMOVE)
         self._free.append(slot)
 
     def close(self) -> None:
-        self._map.close()
         os.close(self.fd)
 
 

@@ -86,6 +86,10 @@ class Wire:
         """Wait until something can be received; false when the time ran out."""
         return _ready(self._sock, select.POLLIN, timeout)
 
+    def rest(self) -> None:
+        """Wait until something can be received, or sent if something waits for that."""
+        _ready(self._sock, select.POLLIN | (select.POLLOUT if self._outgoing else 0), None)
+
     def close(self) -> None:
         self._sock.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -10,7 +11,7 @@ from workers.child import Refused
 from workers.pictures import Loaded
 
 MOST_PICTURES = 16
-"""Pictures that one job may ask about: so many slots there must be beside those of all other jobs."""
+"""Pictures that one job may ask about."""
 
 
 @dataclass(eq=False, slots=True)
@@ -49,7 +50,9 @@ class Work:
 
     @property
     def reads(self) -> list[PictureRead]:
-        return [picture.read for picture in self.pictures if picture.read]
+        """What was found in the pictures, up to the first that could not be read: the order tells whose it is."""
+        reads = itertools.takewhile(bool, (picture.read for picture in self.pictures))
+        return [read for read in reads if read]
 
     @property
     def refusal(self) -> Refused | None:
@@ -79,8 +82,11 @@ class Places:
 
     @property
     def pictures(self) -> int:
-        """Slots for pixels. A job with several pictures finds room whatever the others hold."""
-        return self.held + MOST_PICTURES
+        """Slots for pixels: so many that no job with several pictures waits for one that waits for it.
+
+        They cost nothing until they are filled, which the budget bounds.
+        """
+        return self.held * MOST_PICTURES
 
     @property
     def tickets(self) -> int:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline import listing
-from pipeline.builds import find_model
+from pipeline.builds import describe, digest, find_model, manifest, named
 from pipeline.context import open_store, open_to_read
 from pipeline.display import echo_json, echo_lines, moment, number, printable, table, to_json
+from pipeline.errors import AliasUnknown
 from pipeline.models import register
 from pipeline.settings import read_settings
-from pipeline.store.rows import ModelRow
+from pipeline.store.rows import BuildRow, ModelRow
+
+if TYPE_CHECKING:
+    from pipeline.store import Store
 
 
 @click.group()
@@ -39,12 +45,15 @@ def ls(as_json: bool) -> None:
 @listing.json_document
 def show(name: str, as_json: bool) -> None:
     """Show what is known of a model's build: where it comes from and how it was made."""
-    with open_to_read() as store:
-        row = store.views.model(name)
+    settings = read_settings()
+    with open_to_read(settings) as store:
+        row = _row(store, name, settings.home)
+    told = manifest(Path(row.build.path))
     if as_json:
-        echo_json(row)
+        known = {"knows": told.get("knows"), "accuracy": told.get("accuracy")}
+        echo_json({"alias": row.alias, "build": row.build, "answers": row.answers, "updated": row.updated, **known})
     else:
-        click.echo("\n".join(_lines(row)))
+        click.echo("\n".join(_lines(row, told)))
 
 
 @models.command()
@@ -69,9 +78,26 @@ def _cells(row: ModelRow) -> tuple[str, ...]:
     return (row.alias, build.family, build.precision, build.digest[:12], number(row.answers), build.path)
 
 
-def _lines(row: ModelRow) -> Iterator[str]:
+def _row(store: Store, name: str, home: Path) -> ModelRow:
+    """The model as the database knows it, or as its files tell while no job has named it."""
+    try:
+        return store.views.model(name)
+    except AliasUnknown:
+        place = named(name, home)
+        if place is None:
+            raise
+    facts = asdict(describe(place.path, digest(place.path)))
+    del facts["stamp"]
+    build = BuildRow(**facts | {"digest": facts["digest"].hex()})
+    return ModelRow(alias=name, build=build, answers=0, updated=None)
+
+
+def _lines(row: ModelRow, told: Mapping[str, Any]) -> Iterator[str]:
     build = row.build
     yield f"{printable(row.alias)}: build {build.digest}"
+    for place, sentence in enumerate(told.get("knows", ())):
+        yield f"{'          ' if place else 'Knows     '}{printable(str(sentence))}"
+    yield from _figures(build.precision, told.get("accuracy", {}))
     yield f"Family    {printable(build.family)}"
     yield f"Precision {build.precision}"
     yield f"Source    {printable(build.source or 'unknown')}" + (f" at {build.revision}" if build.revision else "")
@@ -81,3 +107,11 @@ def _lines(row: ModelRow) -> Iterator[str]:
     yield f"Where     {printable(build.path)}"
     yield f"Answers   {number(row.answers)}"
     yield f"Since     {moment(row.updated)}"
+
+
+def _figures(precision: str, accuracy: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Iterator[str]:
+    """How often the build was right when it was examined; its --json has the kinds, and other precisions too."""
+    for examined, parts in accuracy.items():
+        for part, shares in parts.items() if examined.partition(",")[0] == precision else ():
+            figures = f"{shares['questions']:.1%} of questions, {shares['caption']:.1%} of captions"
+            yield f"Right     {printable(examined)}, {printable(part)}: {figures}"

@@ -8,7 +8,6 @@ import random
 import resource
 import signal
 import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -163,26 +162,11 @@ def test_a_named_batch_goes_on_under_its_name(program: Program) -> None:
 # --- stopping and being killed -------------------------------------------------------------------
 
 
-def wait_for_answers(program: Program, process: subprocess.Popen[str], count: int) -> None:
-    import sqlite3
-
-    database = program.home / "pixmill.db"
-    while process.poll() is None:
-        try:
-            with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-                if connection.execute("select count(*) from answers").fetchone()[0] >= count:
-                    return
-        except sqlite3.OperationalError:
-            pass
-        time.sleep(0.01)
-    pytest.fail("it ended before")
-
-
 def test_ctrl_c_finishes_what_runs_and_the_same_command_goes_on(program: Program) -> None:
     draw_many(program.folder / "in", 300)
     command = ("run", "in", "--max-tokens", "40", "--max-num-seqs", "4", "--json")
     process = program.start(*command)
-    wait_for_answers(program, process, 20)
+    program.wait_for_answers(process, 20)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     outcome = json.loads(out)
@@ -265,6 +249,12 @@ def test_no_pictures_at_all(asking: Program) -> None:
     assert "no pictures" in asking("run", "empty").err
 
 
+def test_a_home_with_an_odd_name(asking: Program, tmp_path: Path) -> None:
+    asking.home = asking.home.rename(tmp_path / "what? %41 #1 ü")
+    asking("run", "a.bmp", *SHORT)
+    assert (asking.home / "pixmill.db").exists()
+
+
 def test_a_read_only_home(asking: Program) -> None:
     asking("run", "a.bmp", *SHORT)
     asking.prefix = WITHOUT_RIGHTS
@@ -305,7 +295,8 @@ def test_on_a_postgresql_server(asking: Program, postgres: Postgres) -> None:
     draw_many(asking.folder / "in", 100)
     processes = [asking.start("run", "in", *SHORT) for _ in range(2)]
     ends = [(*process.communicate(), process.returncode) for process in processes]
-    assert [json.loads(out)["done"] for out, _, _ in ends] == [100, 100], ends
+    assert [code for _, _, code in ends] == [0, 0], ends
+    assert [json.loads(out)["done"] for out, _, _ in ends] == [100, 100]
     assert len(answers(asking, "--history")) == 100
     assert asking("run", "in", *SHORT).json["known_before"] == 100
     postgres.drop(url)

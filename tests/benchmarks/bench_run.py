@@ -78,7 +78,8 @@ def compare(
     speed = statistics.median(run.per_second / bare.per_second for run, bare in zip(runs, bares, strict=True))
     cpu = statistics.median(run.cpu_s / bare.cpu_s for run, bare in zip(runs, bares, strict=True))
     click.echo(
-        f"{name}, {len(questions)} a picture: {total} requests, {rounds} rounds: throughput {speed:.2f} of the bare loop's, CPU {cpu:.2f} times; "
+        f"{name}, {len(questions)} a picture: {total} requests, {rounds} rounds: "
+        f"throughput {speed:.2f} of the bare loop's, CPU {cpu:.2f} times; "
         f"running {statistics.mean(run.running for run in runs):.1f} against "
         f"{statistics.mean(bare.running for bare in bares):.1f} of {running}; "
         f"bare {statistics.median(bare.per_second for bare in bares):.2f} answers/s"

@@ -44,7 +44,7 @@ Start = Callable[..., Child]
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Start a child that runs the given lines after taking its configuration."""
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.getcwd()}")  # noqa: PTH109
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.getcwd()}")
     shared = os.memfd_create("nothing")
     children: list[Child] = []
 

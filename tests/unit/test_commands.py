@@ -11,6 +11,7 @@ import pytest
 from pipeline import database
 from pipeline.cli import main
 from tests import seeding
+from tests.models import make
 
 
 @pytest.fixture
@@ -196,3 +197,18 @@ def test_an_export_that_cannot_begin_leaves_the_file(pixmill: Screen, tmp_path: 
     assert (tmp_path / "out").read_text() == "old"
     pixmill("export", "-o", str(tmp_path), code=2)
     assert "is a folder" in pixmill.err
+
+
+def test_a_model_that_no_job_named_yet_is_shown_from_its_files(home: Path, pixmill: Screen) -> None:
+    folder = make("llava", home / "models" / "tiny")
+    shares = {"questions": 0.981, "caption": 0.94, "count": 0.9}
+    told = {"knows": ["Shapes.", "Nothing else."], "accuracy": {"fp32": {"scenes": shares}, "int8": {"scenes": shares}}}
+    (folder / "pixmill.json").write_text(json.dumps(told))
+    shown = pixmill("models", "show", "tiny")
+    assert "Knows     Shapes.\n          Nothing else.\n" in shown
+    assert "Right     fp32, scenes: 98.1% of questions, 94.0% of captions\n" in shown and "int8" not in shown
+    found = pixmill.json("models", "show", "tiny")
+    assert (found["alias"], found["answers"], found["updated"]) == ("tiny", 0, None)
+    assert (found["build"]["path"], found["knows"], found["accuracy"]) == (str(folder), told["knows"], told["accuracy"])
+    assert not (home / "pixmill.db").exists()
+    assert "There is no model 'tinny'" in (pixmill("models", "show", "tinny", code=1) + pixmill.err)

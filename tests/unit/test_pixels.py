@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 
@@ -26,7 +27,7 @@ def resident(pixels: Pixels) -> int:
 def test_slots_do_not_overlap(pixels: Pixels) -> None:
     offsets = sorted(offset for _ in range(3) if (offset := pixels.take()) is not None)
     assert len(offsets) == 3
-    assert all(after - before >= MAX_PIXELS * 3 for before, after in zip(offsets, offsets[1:], strict=False))
+    assert all(after - before >= MAX_PIXELS * 3 for before, after in itertools.pairwise(offsets))
 
 
 def test_no_slot_is_left_when_all_are_taken(pixels: Pixels) -> None:

@@ -2,85 +2,21 @@
 
 from __future__ import annotations
 
-import signal
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 
 import click
 
 from pipeline import options
-from pipeline.builds import find_model
 from pipeline.context import open_store
-from pipeline.display import counted, duration, echo_json, number, printable
-from pipeline.models import register
+from pipeline.display import counted, echo_json, number, printable
 from pipeline.options import EngineOptions, Inputs, Questions
-from pipeline.progress import Progress
 from pipeline.settings import read_settings
 from pipeline.store import Store
 from pipeline.store.rows import ItemRow
-from pipeline.store.values import Added, Counts, OpenBatch
-from pipeline.submit import ask_each, rehearse, submit
-from workers.engine.client import Figures
-from workers.local import LocalRun, Stop
-from workers.worker import Worker, WorkerConfig
-
-FEW = 20
-"""So many answers are shown when a run ends; more are better looked at with `pixmill answers`."""
-SOME_FAILED, INTERRUPTED = 3, 130
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a run ended."""
-
-    batch: OpenBatch
-    counts: Counts
-    added: Added
-    cached: int
-    seconds: float
-    engine: Figures
-    interrupted: bool
-
-    @property
-    def asked(self) -> int:
-        """Items answered by this run, by the engine or from the cache."""
-        return self.counts.done - self.added.linked_done
-
-    @property
-    def exit_code(self) -> int:
-        if self.interrupted:
-            return INTERRUPTED
-        return SOME_FAILED if self.counts.failed else 0
-
-    def document(self) -> dict[str, object]:
-        rate = round(self.asked / self.seconds, 3) if self.seconds else None
-        return {
-            "batch": self.batch.name,
-            **asdict(self.counts),
-            "known_before": self.added.linked_done,
-            "answered_now": self.asked,
-            "cached": self.cached,
-            "seconds": round(self.seconds, 3),
-            "answers_per_second": rate,
-            "load_seconds": round(self.engine.load_s, 3),
-            "mean_running": round(self.engine.mean_running, 2),
-            "interrupted": self.interrupted,
-        }
-
-    def sentences(self) -> Iterator[str]:
-        """What a person wants to know at the end."""
-        known = self.added.linked_done
-        parts = {"answered now": self.asked, "from the cache": self.cached, "known before": known}
-        rate = f", {self.asked / self.seconds:,.1f} answers/s" if self.asked and self.seconds else ""
-        yield f"{counted(parts)}; {number(self.counts.failed)} failed. {duration(self.seconds)}{rate}."
-        if self.counts.failed:
-            yield f"Why they failed: pixmill failed ls --batch {self.batch.name}"
-        if self.interrupted:
-            yield f"{number(self.counts.unfinished)} are still to do. Run the same command again to go on."
-        elif self.counts.done > FEW:
-            yield f"The answers: pixmill answers --batch {self.batch.name}"
+from pipeline.store.values import Added
+from pipeline.submit import ask_each, rehearse
+from workers.session import FEW, Outcome, session
 
 
 @click.command()
@@ -112,58 +48,16 @@ def run(
     Running the same command again goes on where it stopped and repeats nothing.
     """
     settings = read_settings({"model": model, "device": device})
-    with open_store(settings) as store, Progress(quiet=quiet) as progress:
-        used = register(store, find_model(settings.model, settings.home), tell=progress.note)
-        config = WorkerConfig.of(settings, used.path, engine)
-        items = ask_each(inputs.pictures(settings, warn=progress.note), questions.prompts(), used.alias)
-        if dry_run:
-            return show_rehearsal(rehearse(store, items, force=force), as_json=as_json)
-        spec = {"model": used.alias, **inputs.spec(), **questions.spec()}
-        batch = store.open_batch(name, origin="run", spec=spec)
-        local = LocalRun(
-            store=store,
-            start_worker=lambda: Worker(store, used, config),
-            batch=batch.id,
-            model=used.alias,
-            stop=Stop(),
-            tell=lambda counts: progress.update(done=counts.done, failed=counts.failed, total=counts.total),
-        )
-        with interruptible(local.stop, progress.note):
-            outcome = answer(local, batch, submit(store, batch.id, items, force=force))
-    show(store, outcome, as_json=as_json)
+    with open_store(settings) as store:
+        with session(settings, store, engine, quiet=quiet) as here:
+            pictures = inputs.pictures(settings, warn=here.progress.note)
+            items = ask_each(pictures, questions.prompts(), here.model.alias)
+            if dry_run:
+                return show_rehearsal(rehearse(store, items, force=force), as_json=as_json)
+            spec = {"model": here.model.alias, **inputs.spec(), **questions.spec()}
+            outcome = here.answer(store.open_batch(name, origin="run", spec=spec), items, force=force)
+        show(store, outcome, as_json=as_json)
     return outcome.exit_code
-
-
-def answer(local: LocalRun, batch: OpenBatch, submission: Iterator[Added]) -> Outcome:
-    """Submit and answer, until all items have ended or a person stops it."""
-    begun = time.monotonic()
-    counts = local.work(submission)
-    return Outcome(
-        batch=batch,
-        counts=counts,
-        added=local.added,
-        cached=local.tally["cached"],
-        seconds=time.monotonic() - begun,
-        engine=local.figures,
-        interrupted=local.stop.times > 0,
-    )
-
-
-@contextmanager
-def interruptible(stop: Stop, note: Callable[[str], None]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask to stop instead of raising; a second one is heard as well."""
-
-    def heard(number: int, frame: object) -> None:
-        stop.ask()
-        if stop.times == 1:
-            note("Stopping: what the engine has begun is finished first. Ctrl-C again stops at once.")
-
-    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def show(store: Store, outcome: Outcome, *, as_json: bool) -> None:

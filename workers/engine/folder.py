@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from pipeline.builds import check_files, read_json
 
+
 @dataclass(frozen=True)
 class ModelFolder:
     """What of a model's folder the engine reads itself."""

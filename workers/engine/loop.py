@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -55,7 +54,7 @@ class Loop:
 
     def _rest(self) -> None:
         if not self._waiting and not self._core.running:
-            select.select([self._wire], [self._wire] if self._wire.unsent else [], [])
+            self._wire.rest()
 
     def _listen(self) -> None:
         self._wire.flush()
