@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import builds
-from pipeline.errors import ModelChanged
+from pipeline.errors import ModelBroken, ModelChanged
 from pipeline.store import Store
 
 
@@ -34,11 +34,16 @@ def register(
     stand for another build already: its answers would change their origin silently.
     """
     builds.check_files(place.path)
-    digest = store.find_build(builds.spelled(place.path), builds.stamp(place.path))
-    if digest is None:
-        tell(f"Reading the model in {place.path}, once.")
-        digest = builds.digest(place.path)
-    build = store.register_build(builds.describe(place.path, digest))
+    try:
+        digest = store.find_build(builds.spelled(place.path), builds.stamp(place.path))
+        if digest is None:
+            tell(f"Reading the model in {place.path}, once.")
+            digest = builds.digest(place.path)
+        facts = builds.describe(place.path, digest)
+    except OSError as error:
+        name = Path(error.filename or "").name
+        raise ModelBroken(path=place.path, why=f"{name} cannot be read ({(error.strerror or '').lower()})") from error
+    build = store.register_build(facts)
     name = alias or place.alias or f"local-{digest.hex()[:8]}"
     row = store.alias(name)
     if alias or row is None:

@@ -48,8 +48,13 @@ class Inputs:
 
     def _listed(self) -> Iterator[str]:
         if self.from_file:
-            with click.open_file(self.from_file, "rb") as stream:
-                yield from read_list(cast(BinaryIO, stream), nul=self.from0)
+            try:
+                with click.open_file(self.from_file, "rb") as stream:
+                    yield from read_list(cast(BinaryIO, stream), nul=self.from0)
+            except OSError as error:
+                raise UsageError(
+                    detail=f"--from-file {self.from_file}: {(error.strerror or str(error)).lower()}"
+                ) from error
 
     def spec(self) -> dict[str, Any]:
         return {

@@ -57,10 +57,14 @@ class Program:
 
     def wait_for_answers(self, process: subprocess.Popen[str], count: int) -> None:
         """Wait until the database holds so many answers; the process must be at work still."""
+        self.wait_for(process, "answers", count)
+
+    def wait_for(self, process: subprocess.Popen[str], table: str, count: int) -> None:
+        """Wait until the database's table holds so many rows."""
         while process.poll() is None:
             try:
                 with sqlite3.connect(f"file:{self.home}/pixmill.db?mode=ro", uri=True) as connection:
-                    if connection.execute("select count(*) from answers").fetchone()[0] >= count:
+                    if connection.execute(f"select count(*) from {table}").fetchone()[0] >= count:
                         return
             except sqlite3.OperationalError:  # no database yet, or no tables
                 pass

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,11 @@ class Child:
         return self._wire
 
     @property
+    def unread(self) -> bool:
+        """Whether it said something that `receive` has not fetched: then it is not the child that is late."""
+        return self._wire is not None and self._wire.wait(0)
+
+    @property
     def due_in(self) -> float | None:
         """Seconds until `tend` has something to do, or none while the child lives."""
         return None if self._wire else max(0.0, self._due - self._now())
@@ -146,26 +151,24 @@ class Child:
         os.close(self._notes)
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._notes, self._process = self._spawn(theirs.fileno())
-        self._wire = Wire(ours)
+        with ExitStack() as undo:
+            ours, theirs = socket.socketpair()
+            undo.callback(ours.close)
+            notes = os.memfd_create("stderr")
+            undo.callback(os.close, notes)
+            with theirs:
+                self._process = self._spawn(theirs.fileno(), notes)
+            undo.pop_all()
+        self._wire, self._notes = Wire(ours), notes
         self.started = self.heard = self._now()
         self.post("config", dict(self._config))
 
-    def _spawn(self, socket_fd: int) -> tuple[int, subprocess.Popen[bytes]]:
-        notes = os.memfd_create("stderr")
-        fcntl.fcntl(notes, fcntl.F_SETFL, os.O_APPEND)  # so that it can be cut while the child writes
+    def _spawn(self, socket_fd: int, notes: int) -> subprocess.Popen[bytes]:
+        fcntl.fcntl(notes, fcntl.F_SETFL, os.O_APPEND)  # so that they can be cut while the child writes
         # Without -P, a folder `workers` or a file `json.py` in the user's current folder would be imported.
         command = [sys.executable, "-P", "-m", self._module, str(socket_fd), str(self._shared)]
         fds = (socket_fd, self._shared)
-        try:
-            return notes, subprocess.Popen(
-                command, pass_fds=fds, stdin=subprocess.DEVNULL, stdout=notes, stderr=notes
-            )
-        except OSError:
-            os.close(notes)
-            raise
+        return subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL, stdout=notes, stderr=notes)
 
     def _greeting(self, message: Message) -> bool:
         kind, body = message

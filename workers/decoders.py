@@ -120,10 +120,11 @@ class Decoders:
                 decoder.child.tend()
             except StartsExhausted as error:
                 raise DecodersFailed(why=str(error)) from error
-            if decoder.orders and self._now() - decoder.begun > self._limits.seconds + GRACE:
+            late = self._now() - decoder.begun > self._limits.seconds + GRACE
+            if decoder.orders and late and not decoder.child.unread:
                 decoder.child.kill("it hung")
-                late = ImageTimeout(seconds=self._limits.seconds)
-                self._lost(decoder, Refused(late.code, str(late)))
+                why = ImageTimeout(seconds=self._limits.seconds)
+                self._lost(decoder, Refused(why.code, str(why)))
         for depth in range(AHEAD):  # one each before a second for anyone
             for decoder in self._decoders:
                 if self._queue and decoder.child.ready is not None and len(decoder.orders) <= depth:

@@ -12,6 +12,7 @@ import os
 import secrets
 import select
 import time
+import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
@@ -26,7 +27,8 @@ from workers.decoders import Decoders
 from workers.engine.client import Engine, EngineDied
 from workers.engine.requests import Completion, Request
 from workers.pictures import Pictures
-from workers.work import MOST_PICTURES, Places, Ticket, Work
+from workers.tray import Ticket, Tray
+from workers.work import MOST_PICTURES, Places, Work
 
 log = logging.getLogger(__name__)
 
@@ -54,18 +56,18 @@ class Feeder:
         pictures: Pictures,
         *,
         places: Places,
-        worker: int,
+        join: Callable[[], int],
         build: int,
         build_digest: bytes,
         lease_s: float,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._engine, self._decoders, self._pictures = store, engine, decoders, pictures
-        self._places, self._worker, self._build, self._build_digest = places, worker, build, build_digest
+        self._places, self._build, self._build_digest = places, build, build_digest
+        self._join, self._worker = join, join()
         self._lease_s, self._now = lease_s, now
         self._me = Owner.current()
-        self._inbox: deque[tuple[Sequence[int], Ticket]] = deque()
-        self._backlog: deque[tuple[int, Ticket]] = deque()
+        self._tray = Tray()
         self._held: dict[int, Work] = {}
         self._ready: deque[Work] = deque()
         self._suspects: deque[Work] = deque()
@@ -80,25 +82,22 @@ class Feeder:
         self._renewed = self._reaped = now()
         self._stop_by: float | None = None
         self._doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        weakref.finalize(self, os.close, self._doorbell)  # not sooner: other threads may ring at any time
         self.tally: Counter[str] = Counter()
         """done, cached, failed, retried, lost, crashes: what this feeder saw"""
 
     # --- for other threads ---------------------------------------------------------------------
 
     def take(self, ids: Sequence[int]) -> Future[None]:
-        """Work on these jobs as far as they still may run. The future ends when all of them have."""
-        ticket = Ticket(len(ids))
-        if ids:
-            self._inbox.append((ids, ticket))
-            self._ring()
-        else:
-            ticket.ended.set_result(None)
-        return ticket.ended
+        """Work on these jobs as far as they still may run. The future ends when all of them have, or the feeder."""
+        ended = self._tray.put(ids)
+        self._ring()
+        return ended
 
     @property
     def standing(self) -> int:
         """Jobs whose tickets are here and that have not been claimed yet."""
-        return len(self._backlog) + sum(len(ids) for ids, _ in tuple(self._inbox))
+        return len(self._tray)
 
     @property
     def holding(self) -> int:
@@ -131,10 +130,11 @@ class Feeder:
             self._claim()
         else:
             self._give_back()
-        self._pictures.tend(standing_still=not self._asked)
+        self._pictures.tend(standing_still=not (self._asked or self._ready or self._endings))
         self._engine.tend()
         self._take_answers()
-        self._ask()
+        if self._stop_by is None:
+            self._ask()
         self._keep_lease()
         self._wait()
         self._pictures.receive()
@@ -162,22 +162,16 @@ class Feeder:
 
     def _claim(self) -> None:
         """Claim in groups as places come free: one by one would cost a transaction each."""
-        self._empty_inbox()
         room = self._places.held - len(self._held)
-        if not self._backlog or (room < self._places.group and self._held):
+        if not len(self._tray) or (room < self._places.group and self._held):
             return
-        group = [self._backlog.popleft() for _ in range(min(room, len(self._backlog)))]
+        group = self._tray.take(room)
         claims = {claim.id: claim for claim in self._store.claim([id for id, _ in group], self._worker)}
         for id, ticket in group:
             if claim := claims.pop(id, None):
                 self._begin(claim, ticket)
             else:  # done meanwhile, cancelled, paused, or another worker's
                 ticket.tear()
-
-    def _empty_inbox(self) -> None:
-        while self._inbox:
-            ids, ticket = self._inbox.popleft()
-            self._backlog.extend((id, ticket) for id in ids)
 
     def _begin(self, claim: Claim, ticket: Ticket) -> None:
         work = Work(claim=claim, ticket=ticket, begun=self._now(), crashes=claim.crashes)
@@ -360,12 +354,15 @@ class Feeder:
     def _store_group(self, group: Sequence[tuple[Work, Ending]]) -> None:
         good = [ending for _, ending in group if not isinstance(ending, Failure)]
         bad = [ending for _, ending in group if isinstance(ending, Failure)]
-        written = self._store.finish(good, worker=self._worker, build=self._build, runtime=self._runtime_id())
+        written = self._finish(good) if good else set()
         states = self._store.fail(bad) if bad else {}
         for work, ending in group:
             self.tally[_outcome(ending, states.get(work.id), work.id in written)] += 1
             self.tally["cached"] += isinstance(ending, CacheHit)
             self._let_go(work)
+
+    def _finish(self, good: Sequence[Answer | CacheHit]) -> set[int]:
+        return self._store.finish(good, worker=self._worker, build=self._build, runtime=self._runtime_id())
 
     def _let_go(self, work: Work) -> None:
         """The job has ended here: its place and its pictures are free, and its twins can be looked up."""
@@ -391,25 +388,37 @@ class Feeder:
             self._renewed = now
             status = {"held": len(self._held), "running": self._engine.figures.running, **self.tally}
             if not self._store.renew(self._worker, self._lease_s, status):
-                log.warning("action=lease_lost worker=%d", self._worker)
+                log.warning("action=lease_lost worker=%d held=%d", self._worker, len(self._held))
+                self._begin_anew()
         if now - self._reaped >= REAP_EVERY_S:
             self._reaped = now
             if count := self._store.reap(self._me):
                 log.warning("action=reaped jobs=%d", count)
 
+    def _begin_anew(self) -> None:
+        """The lease was taken back (this program stood still), and with it all jobs: they may be claimed again."""
+        self._engine.cancel(list(self._asked))
+        self._answers.clear()
+        self._asked.clear()
+        self._endings.clear()
+        self._drop(list(self._held.values()))
+        self._worker = self._join()
+
     def _give_back(self) -> None:
         """Keep only what the engine runs and what has ended: all else goes back to the queue."""
-        self._empty_inbox()
-        while self._backlog:
-            self._backlog.popleft()[1].tear()
+        self._tray.clear()
         self._engine.drain()
         keep = {*self._asked.values(), *(work for work, _ in self._endings)}
         rest = [work for work in self._held.values() if work not in keep]
         if rest:
             self._store.give_back([(work.id, work.claim.token) for work in rest])
+        self._drop(rest)
+
+    def _drop(self, works: Iterable[Work]) -> None:
+        """Let go of jobs that come to nothing here, and with them of all that waits to be asked."""
         for work in self._held.values():
             work.twins = []
-        for work in rest:
+        for work in works:
             self._let_go(work)
         self._ready.clear()
         self._suspects.clear()
@@ -421,6 +430,9 @@ class Feeder:
             self._store.leave(self._worker)
         except PixmillError as error:  # the reason for leaving is worth more than this one
             log.warning("action=leave_failed reason=%s", error)
+        finally:
+            self._tray.close()
+            self._drop(list(self._held.values()))
 
 
 def _outcome(ending: Ending, state: State | None, written: bool) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 from pipeline.queue import TICKET, LocalQueue, top_up
 from pipeline.store import Store
@@ -22,25 +23,56 @@ COUNTING_SHARE = 0.05
 GRACE_S = 600.0
 """How long a first Ctrl-C lets the engine finish what it has begun; a second one does not wait."""
 
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """A person asked to stop while the next item was waited for."""
+
 
 @dataclass
 class Stop:
     """A person's wish to stop, which may come at any moment: once to finish what runs, twice to drop it."""
 
     times: int = 0
-    _wake: threading.Event = field(default_factory=threading.Event)
+    _getting: bool = False
+    # A signal's handler must not wait for a lock that the interrupted code may hold, as an Event's.
+    _wake: SimpleQueue[None] = field(default_factory=SimpleQueue)
 
     def ask(self) -> None:
         self.times += 1
-        self._wake.set()
+        self.wake()
+
+    def interrupt(self) -> None:
+        """Ask from a signal's handler, which can end the wait for the next item too."""
+        self.ask()
+        if self._getting:
+            raise Stopped
 
     def wake(self) -> None:
         """Something happened: look again."""
-        self._wake.set()
+        self._wake.put(None)
 
     def wait(self, seconds: float) -> None:
-        self._wake.wait(seconds)
-        self._wake.clear()
+        with suppress(Empty):
+            self._wake.get(timeout=seconds)
+            while True:
+                self._wake.get_nowait()
+
+    def watch(self, items: Iterable[T]) -> Iterator[T]:
+        """The items, whose source may be slow (a large folder) or silent (standard input): `Stopped` ends that."""
+        source = iter(items)
+        while True:
+            self._getting = True
+            try:
+                if self.times:
+                    raise Stopped
+                item = next(source)
+            except StopIteration:
+                return
+            finally:
+                self._getting = False
+            yield item
 
 
 @dataclass(kw_only=True)
@@ -53,25 +85,33 @@ class LocalRun:
     model: str
     stop: Stop
     tell: Callable[[Counts], None]
+    note: Callable[[str], None] = lambda text: None
+    submitting: bool = True
     added: Added = field(default_factory=Added)
     tally: Counter[str] = field(default_factory=Counter)
     figures: Figures = field(default_factory=Figures)
+    _counts: Counts = field(default_factory=Counts)
     _counted: float = 0.0
     _count_every: float = LOOK_EVERY_S
+    _unsure: bool = True
+    """whether anything happened since the items were counted last"""
 
     def work(self, submission: Iterator[Added]) -> Counts:
         """Submit and answer until each item has ended, or until asked to stop."""
         with ExitStack() as stack:
             worker: Worker | None = None
-            for added in submission:
-                self.added += added
-                if worker is None and added.unfinished:
-                    worker = stack.enter_context(self.start_worker())
-                    self.tally = worker.feeder.tally
-                if worker:
-                    self._turn(worker)
-                if self.stop.times:
-                    break
+            with suppress(Stopped):
+                for added in submission:
+                    self.added += added
+                    if worker is None and added.unfinished:
+                        worker = stack.enter_context(self.start_worker())
+                        worker.ended.add_done_callback(lambda _: self.stop.wake())
+                        self.tally = worker.feeder.tally
+                    if worker:
+                        self._turn(worker)
+                    if self.stop.times:
+                        break
+            self.submitting = False
             if worker:
                 self._finish(worker)
                 self.figures = worker.engine.figures
@@ -80,7 +120,7 @@ class LocalRun:
 
     def _finish(self, worker: Worker) -> None:
         while not self.stop.times and not self._complete(worker):
-            self.stop.wait(self._count_every)
+            self.stop.wait(LOOK_EVERY_S)
         if self.stop.times:
             self._wind_up(worker)
 
@@ -92,7 +132,7 @@ class LocalRun:
         queue = LocalQueue(lambda ids: self._take(worker, ids), lambda: feeder.standing)
         window = max(1, worker.places.tickets // TICKET)
         sent = top_up(self.store, queue, self.model, window=window, batch=self.batch)
-        if time.monotonic() - self._counted > self._count_every:
+        if self._count_is_due:
             self._count()
         return bool(sent or feeder.standing or feeder.holding)
 
@@ -100,11 +140,21 @@ class LocalRun:
         worker.feeder.take(ids).add_done_callback(lambda _: self.stop.wake())
 
     def _complete(self, worker: Worker) -> bool:
-        return not self._turn(worker) and self._count().unfinished == 0
+        if self._turn(worker):
+            self._unsure = True
+            return False
+        if self._unsure:
+            self._unsure = False
+            self._count()
+        return self._counts.unfinished == 0
+
+    @property
+    def _count_is_due(self) -> bool:
+        return time.monotonic() - self._counted > self._count_every
 
     def _count(self) -> Counts:
         begun = time.monotonic()
-        counts = self.store.views.progress(self.batch)
+        counts = self._counts = self.store.views.progress(self.batch)
         self._counted = time.monotonic()
         self._count_every = max(LOOK_EVERY_S, (self._counted - begun) / COUNTING_SHARE)
         self.tell(counts)
@@ -112,7 +162,11 @@ class LocalRun:
 
     def _wind_up(self, worker: Worker) -> None:
         """Let the engine finish what it has begun; asked again, end at once."""
+        self.note("Stopping: what the engine has begun is finished first. Ctrl-C again stops at once.")
         worker.feeder.stop(GRACE_S)
         while not worker.ended.done() and self.stop.times < 2:
-            self._count()
+            if self._count_is_due:
+                self._count()
             self.stop.wait(LOOK_EVERY_S)
+        if worker.ended.done():
+            worker.ended.result()

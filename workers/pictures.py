@@ -69,7 +69,8 @@ class Pictures:
     def tend(self, *, standing_still: bool) -> None:
         """Hand waiting pictures to the decoders, in order, while there is room for their pixels.
 
-        No more than the decoders take at once: how large a picture is, the budget learns when it is decoded. When nothing else moves the budget does not count: a job whose pictures exceed it must still run.
+        No more than the decoders take at once: how large a picture is, is only known once it is decoded.
+        When nothing else moves the budget does not count: a job whose pictures exceed it must still run.
         """
         while self._waiting and not self._decoders.full:
             loaded = self._waiting[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -100,11 +100,12 @@ class Session:
             batch=batch.id,
             model=self.model.alias,
             stop=Stop(),
-            tell=self._tell,
+            tell=lambda counts: self._tell(counts, growing=local.submitting),
+            note=self.progress.note,
         )
-        with interruptible(local.stop, self.progress.note):
+        with interruptible(local.stop):
             begun = time.monotonic()
-            counts = local.work(submit(self.store, batch.id, items, force=force))
+            counts = local.work(submit(self.store, batch.id, local.stop.watch(items), force=force))
         return Outcome(
             batch=batch,
             counts=counts,
@@ -115,8 +116,8 @@ class Session:
             interrupted=local.stop.times > 0,
         )
 
-    def _tell(self, counts: Counts) -> None:
-        self.progress.update(done=counts.done, failed=counts.failed, total=counts.total)
+    def _tell(self, counts: Counts, *, growing: bool) -> None:
+        self.progress.update(done=counts.done, failed=counts.failed, total=counts.total, growing=growing)
 
 
 @contextmanager
@@ -129,13 +130,12 @@ def session(settings: Settings, store: Store, engine: EngineOptions, *, quiet: b
 
 
 @contextmanager
-def interruptible(stop: Stop, note: Callable[[str], None]) -> Iterator[None]:
+def interruptible(stop: Stop) -> Iterator[None]:
     """Ctrl-C and SIGTERM ask to stop instead of raising; a second one is heard as well."""
 
     def heard(number: int, frame: object) -> None:
-        stop.ask()
-        if stop.times == 1:
-            note("Stopping: what the engine has begun is finished first. Ctrl-C again stops at once.")
+        # Nothing is printed here: a write that was interrupted refuses another one from within.
+        stop.interrupt()
 
     before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

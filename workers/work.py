@@ -1,30 +1,17 @@
-"""A job on its way through a worker, and the ticket it came with."""
+"""A job on its way through a worker, and how many may be where."""
 
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from pipeline.jobs import Claim, PictureRead
 from workers.child import Refused
 from workers.pictures import Loaded
+from workers.tray import Ticket
 
 MOST_PICTURES = 16
 """Pictures that one job may ask about."""
-
-
-@dataclass(eq=False, slots=True)
-class Ticket:
-    """Some job ids that came together, and the promise to say when all of them have ended here."""
-
-    left: int
-    ended: Future[None] = field(default_factory=Future)
-
-    def tear(self, count: int = 1) -> None:
-        self.left -= count
-        if self.left == 0:
-            self.ended.set_result(None)
 
 
 @dataclass(eq=False, slots=True)

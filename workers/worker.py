@@ -79,20 +79,13 @@ class Worker:
 
     def __enter__(self) -> Self:
         config, model = self._config, self._model
-        worker = self._store.join(
-            Owner.current(),
-            model=model.alias,
-            device=config.engine.device,
-            build=model.build,
-            lease_s=config.lease_s,
-        )
         self.feeder = Feeder(
             self._store,
             self.engine,
             self.decoders,
             Pictures(self.decoders, self._pixels, config.media_root),
             places=self.places,
-            worker=worker,
+            join=self._join,
             build=model.build,
             build_digest=model.digest,
             lease_s=config.lease_s,
@@ -115,6 +108,16 @@ class Worker:
     def ended(self) -> Future[None]:
         """Done when the feeder has stopped, with the error that ended it if there was one."""
         return self._ended
+
+    def _join(self) -> int:
+        config = self._config
+        return self._store.join(
+            Owner.current(),
+            model=self._model.alias,
+            device=config.engine.device,
+            build=self._model.build,
+            lease_s=config.lease_s,
+        )
 
     def _run(self) -> None:
         try:

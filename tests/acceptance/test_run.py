@@ -180,6 +180,17 @@ def test_ctrl_c_finishes_what_runs_and_the_same_command_goes_on(program: Program
     assert len(answers(program, "--history")) == 300
 
 
+def test_ctrl_c_ends_the_wait_for_standard_input(program: Program) -> None:
+    draw(program.folder / "a.bmp", 1)
+    program("run", "a.bmp", *SHORT)
+    process = program.start("run", "--from-file", "-", "--json")
+    program.wait_for(process, "batches", 2)
+    process.send_signal(signal.SIGINT)
+    code = process.wait(30)  # with its standard input still open
+    _, err = process.communicate()
+    assert (code, "Traceback" in err) == (130, False)
+
+
 def test_killed_at_random_moments_and_started_again_until_done(program: Program) -> None:
     draw_many(program.folder / "in", 400)
     command = ("run", "in", "--max-tokens", "20", "--max-num-seqs", "8", "--json")
@@ -247,6 +258,13 @@ def test_no_pictures_at_all(asking: Program) -> None:
     assert "Which pictures?" in asking("run", code=2).err
     (asking.folder / "empty").mkdir()
     assert "no pictures" in asking("run", "empty").err
+    assert "nowhere.txt: no such file" in asking("run", "--from-file", "nowhere.txt", code=2).err
+
+
+def test_a_model_that_may_not_be_read(asking: Program) -> None:
+    (asking.home / "models" / "tiny" / "openvino_tokenizer.bin").chmod(0)
+    asking.prefix = WITHOUT_RIGHTS
+    assert "openvino_tokenizer.bin cannot be read" in asking("run", "a.bmp", code=1).err
 
 
 def test_a_home_with_an_odd_name(asking: Program, tmp_path: Path) -> None:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipeline.errors import EngineFailed
 from pipeline.jobs import Item, JobSpec
 from pipeline.locators import Picture
+from pipeline.owner import Owner
 from pipeline.prompts import Prompt
 from pipeline.store import Store
-from pipeline.store.values import Counts
+from pipeline.store.values import Added, Counts
+from pipeline.submit import ask_each, submit
 from tests.house import House, colour, draw, draw_many, saying
+from workers.decoders import AHEAD
 from workers.local import Stop
 
 
@@ -183,6 +188,112 @@ def test_stopping_twice_does_not_wait(house: House, tmp_path: Path) -> None:
 
     outcome = house.run(draw_many(tmp_path / "in", 10), worker=worker, stop=stop, tell=stop_twice)
     assert (outcome.counts.queued, outcome.counts.running) == (10, 0)
+
+
+def test_stopping_while_the_model_loads_asks_nothing(house: House, tmp_path: Path) -> None:
+    house.script = {"load_s": 3.0}
+    stop = Stop()
+
+    def stop_when_claimed(counts: Counts) -> None:
+        if counts.running and not stop.times:
+            threading.Timer(0.5, stop.ask).start()
+
+    outcome = house.run(draw_many(tmp_path / "in", 10), stop=stop, tell=stop_when_claimed)
+    assert (outcome.counts.queued, outcome.counts.running, outcome.counts.done) == (10, 0, 0)
+
+
+def test_an_engine_that_dies_while_it_is_to_stop_is_asked_no_more(house: House, tmp_path: Path) -> None:
+    house.script = {"stall_on": "What?"}
+    house.stall_s = 0.5
+    stop = Stop()
+    worker = house.worker()
+
+    def stop_when_busy(counts: Counts) -> None:
+        if counts.running and worker.engine.runtime and not stop.times:
+            stop.ask()
+
+    outcome = house.run(draw_many(tmp_path / "in", 10), worker=worker, stop=stop, tell=stop_when_busy)
+    assert (outcome.counts.queued, outcome.counts.running) == (10, 0)
+
+
+def test_an_error_while_it_is_to_stop_is_told(house: House, tmp_path: Path) -> None:
+    house.script = {"stall_on": "What?"}
+    stop = Stop()
+    worker = house.worker()
+
+    def break_the_engine(counts: Counts) -> None:
+        if counts.running and worker.engine.runtime and not stop.times:
+            stop.ask()
+            worker.engine.child._failed_starts = 99
+            os.kill(worker.engine.child.pid or 0, signal.SIGKILL)
+
+    with pytest.raises(EngineFailed):
+        house.run(draw_many(tmp_path / "in", 10), worker=worker, stop=stop, tell=break_the_engine)
+
+
+def test_a_worker_that_lost_its_lease_begins_anew(house: House, tmp_path: Path) -> None:
+    """As after a laptop's sleep, when another program took it for dead: it could claim nothing more."""
+    house.script = {"step_s": 0.02, "tokens": (20, 20)}
+    someone_else = replace(Owner.current(), pid=1)
+    taken: list[int] = []
+
+    def take_the_lease(counts: Counts) -> None:
+        if counts.done and not taken:
+            later = Store(house.store._engine, clock=lambda: time.time() + 3600)
+            taken.append(later.reap(someone_else))
+
+    outcome = house.run(draw_many(tmp_path / "in", 24), worker=house.worker(lease_s=1.0), tell=take_the_lease)
+    assert taken and taken[0] > 0
+    assert outcome.counts.done == 24
+    assert texts(house, history=True) == Counter(saying("What?", number) for number in range(24))
+
+
+def test_tickets_end_with_the_feeder(house: House, tmp_path: Path) -> None:
+    house.script = {"stall_on": "What?"}
+    batch = house.store.open_batch(None, origin="test", spec={})
+    pictures = [Picture.at(path, None) for path in draw_many(tmp_path / "in", 30)]
+    house.model()
+    sum(submit(house.store, batch.id, ask_each(pictures, [Prompt.ask("What?")], "fake")), Added())
+    (claimed, standing) = house.store.tickets("fake", size=16, count=2)
+    with house.worker() as worker:
+        futures = [worker.feeder.take(claimed), worker.feeder.take(standing)]
+        while not worker.feeder.holding:
+            time.sleep(0.01)
+        assert not any(future.done() for future in futures)
+    assert all(future.done() for future in [*futures, worker.feeder.take(standing)])
+
+
+def test_no_more_pictures_are_opened_than_the_budget_and_the_decoders_hold(house: House, tmp_path: Path) -> None:
+    house.max_num_seqs = 8
+    size = 200 * 200 * 3
+    paths = [draw(tmp_path / f"{number}.bmp", number, (200, 200)) for number in range(24)]
+    worker = house.worker(pixel_budget=2 * size)
+    held: list[int] = []
+    filled = worker._pixels.filled
+
+    def watched(offset: int, width: int, height: int) -> None:
+        filled(offset, width, height)
+        held.append(worker._pixels._spent // size)
+
+    worker._pixels.filled = watched  # type: ignore[method-assign]
+    assert house.run(paths, worker=worker).counts.done == 24
+    assert max(held) <= 1 + 2 * AHEAD  # the last but one picture within the budget, and what was under way
+
+
+def test_jobs_that_share_pictures_do_not_wait_for_each_other_for_ever(house: House, tmp_path: Path) -> None:
+    house.max_num_seqs = 1
+    pictures = [Picture.at(path, None) for path in draw_many(tmp_path / "in", 33)]
+    groups = [pictures[:16], pictures[16:32], [pictures[32], *pictures[:15]]]
+    specs = [JobSpec(pictures=tuple(group), prompt=Prompt.ask("What?"), model="fake") for group in groups]
+    outcome = house.run_items(Item(spec=spec, row=row) for row, spec in enumerate(specs))
+    assert outcome.counts.done == 3
+
+
+def test_what_was_read_is_noted_for_the_right_picture(house: House, tmp_path: Path) -> None:
+    pictures = (Picture.at(tmp_path / "gone.bmp", None), Picture.at(draw(tmp_path / "a.bmp", 1), None))
+    house.run_items([Item(spec=JobSpec(pictures=pictures, prompt=Prompt.ask("What?"), model="fake"), row=0)])
+    (failed,) = house.store.views.failed()
+    assert [picture.sha256 for picture in failed.pictures] == [None, None]
 
 
 def test_pictures_beyond_the_budget_are_answered_one_after_the_other(house: House, tmp_path: Path) -> None:

@@ -111,6 +111,55 @@ def test_what_was_said_before_a_death_comes_first(start: Start) -> None:
     assert said[0] == ("one", 1)
 
 
+def test_what_was_said_before_a_death_comes_first_also_when_something_was_still_to_be_sent(start: Start) -> None:
+    child = start(ECHO)
+    ready(child)
+    child.post("one", 1)
+    child.post("die", None)
+    assert child.pid is not None
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    child.post("too late", None)
+    assert child.receive() == [("one", 1)]
+    assert isinstance(dead(child), Death)
+
+
+def test_the_current_folder_is_not_imported_from(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "json.py").write_text("raise SystemExit('this is no json')")
+    monkeypatch.chdir(here)
+    child = start(ECHO)
+    ready(child)
+
+
+def test_what_it_prints_does_not_fill_the_memory(start: Start) -> None:
+    child = start("""
+        wire.send("ready", {})
+        for kind, body in messages:
+            os.write(1, b"a library's complaint\\n" * 10_000)
+            wire.send(kind, body)
+            if body == 19:
+                sys.exit("last words")
+    """)
+    ready(child)
+    for number in range(20):
+        child.tend()
+        assert os.fstat(child._notes).st_size < 2_000_000
+        child.post("say", number)
+        until(child, bool)
+    assert dead(child).reason == "ended with 1: last words"
+
+
+def test_a_machine_that_starts_no_more_processes_ends_with_the_reason(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    child = start("", starts=2)
+    with pytest.raises(StartsExhausted, match="it could not be started"):
+        while True:
+            child.tend()
+
+
 def test_a_refusal_ends_the_starts_with_its_sentence(start: Start) -> None:
     child = start('wire.send("refused", "No such model."); sys.exit(3)')
     dead(child)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import resource
 import socket
 from collections.abc import Iterator
 
@@ -67,6 +69,21 @@ def test_posting_to_a_closed_end_says_so(ends: tuple[Wire, Wire]) -> None:
     theirs.close()
     with pytest.raises(Closed):
         ours.post("hello", None)
+
+
+def test_resting_ends_when_there_is_something_to_receive_or_room_to_send() -> None:
+    """Also with a descriptor that `select.select` refuses, which a child inherits from a large program."""
+    sockets = socket.socketpair()
+    high = fcntl.fcntl(sockets[0], fcntl.F_DUPFD, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 1)
+    ours, theirs = Wire(socket.socket(fileno=high)), Wire(sockets[1])
+    theirs.post("hello", None)
+    ours.rest()
+    ours.receive()
+    ours.post("large", "x" * 2_000_000)
+    theirs.receive()
+    ours.rest()
+    for end in (ours, theirs, sockets[0]):
+        end.close()
 
 
 def test_nothing_to_receive_is_no_message(ends: tuple[Wire, Wire]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 
 import torch
@@ -32,23 +33,41 @@ class Plan:
     """in one step"""
     patch_steps: int = 5000
     joint_steps: int = 5000
+    polish_steps: int = 2400
     patch_rate: float = 1.5e-3
     joint_rate: float = 1.2e-3
+    polish_rate: float = 6e-4
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        lengths = (self.patch_steps, self.joint_steps, self.polish_steps)
+        rates = (self.patch_rate, self.joint_rate, self.polish_rate)
+        ends = accumulate(lengths)
+        return tuple(Stage(end - steps, steps, rate) for end, steps, rate in zip(ends, lengths, rates, strict=True))
 
     @property
     def steps(self) -> int:
-        return self.patch_steps + self.joint_steps
+        return self.patch_steps + self.joint_steps + self.polish_steps
 
     def pace(self, step: int) -> float:
-        """The learning rate of a step: warm-up and cosine in each stage."""
-        if step < self.patch_steps:
-            return self.patch_rate * _curve(step, self.patch_steps)
-        return self.joint_rate * _curve(step - self.patch_steps, self.joint_steps)
+        """The learning rate of a step."""
+        return next(stage for stage in reversed(self.stages) if step >= stage.first).pace(step)
 
 
-def _curve(step: int, steps: int) -> float:
-    warmth = min(1.0, (step + 1) / WARM_UP)
-    return warmth * (LEAST + (1 - LEAST) * (0.5 + 0.5 * math.cos(math.pi * step / steps)))
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stretch of a course with one rise and fall of the learning rate."""
+
+    first: int
+    steps: int
+    rate: float
+
+    def pace(self, step: int) -> float:
+        """Warm-up, then half a cosine."""
+        done = step - self.first
+        warmth = min(1.0, (done + 1) / WARM_UP)
+        share = LEAST + (1 - LEAST) * (0.5 + 0.5 * math.cos(math.pi * done / self.steps))
+        return self.rate * (warmth * share)
 
 
 class Course:
@@ -65,7 +84,7 @@ class Course:
     def advance(self) -> None:
         """On to the next step, with a fresh optimizer where a stage begins."""
         self.step += 1
-        if self.step == self.plan.patch_steps:
+        if self.step in {stage.first for stage in self.plan.stages}:
             self.weights, self.optimizer = self._stage()
 
     def _stage(self) -> tuple[Weights, AdamW]:

@@ -97,7 +97,7 @@ class Engine:
         except StartsExhausted as error:
             raise (SetupError(detail=str(error)) if error.refused else EngineFailed(why=str(error))) from error
         silent = self._now() - max(self.child.heard, self._asked_since)
-        if self._sent and silent > self.stall_s:
+        if self._sent and silent > self.stall_s and not self.child.unread:
             death = self.child.kill(f"it made no progress for {self.stall_s:g} s")
             self._died(death, stalled=True)
 
