@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
-TESTS ?= tests
+CONVERT := .venv-convert
+TESTS ?=
 
-.PHONY: demo test test-deps lint bench soak clean
+.PHONY: demo test test-deps test-convert lint bench soak clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -19,6 +20,14 @@ demo: $(STAMP)  ## captions of drawn pictures, with a tiny random model
 
 test: $(STAMP) test-deps
 	$(BIN)/python -m pytest -m 'not soak' $(TESTS)
+
+$(CONVERT)/.made: pyproject.toml
+	$(PYTHON) -m venv $(CONVERT)
+	$(CONVERT)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[convert,test]'
+	touch $@
+
+test-convert: $(CONVERT)/.made  ## training and conversion, which need torch
+	$(CONVERT)/bin/python -m pytest tests/convert
 
 test-deps:  ## the servers that tests talk to
 	tests/setup
@@ -35,5 +44,5 @@ soak: $(STAMP) test-deps  ## full sizes: hours
 	$(BIN)/python -m pytest -m soak --timeout=0 $(TESTS)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(CONVERT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
