@@ -202,6 +202,8 @@ class Feeder:
             return
         self._suspect = None
         room = self._places.in_flight - len(self._asked)
+        if room < self._places.group > len(self._ready):
+            return  # the engine has enough: one look into the cache serves several jobs
         self._submit(self._unanswered([self._ready.popleft() for _ in range(min(room, len(self._ready)))]))
 
     def _unanswered(self, works: Iterable[Work]) -> list[Work]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +14,16 @@ from pipeline.errors import ImageUnsupported, PromptTooLong
 from pipeline.prompts import Sampling
 from tests.engine_child import CONTEXT, build
 from workers.engine.folder import ModelFolder
-from workers.engine.inputs import InputMaker, read
+from workers.engine.inputs import InputMaker, view
 from workers.engine.requests import Frame, Request
+
+PAGE = mmap.PAGESIZE
 
 
 @pytest.fixture
 def pixels() -> Iterator[int]:
     fd = os.memfd_create("pixels")
-    os.pwrite(fd, bytes(range(24)), 100)
+    os.pwrite(fd, bytes(range(24)), PAGE)
     yield fd
     os.close(fd)
 
@@ -34,20 +38,22 @@ def ask(question: str, *frames: Frame, max_tokens: int = 100) -> Request:
     return Request(id=1, frames=frames, messages=(("user", question),), sampling=Sampling(max_tokens=max_tokens))
 
 
-def test_pixels_are_read_where_they_lie(pixels: int) -> None:
-    picture = read(pixels, Frame(offset=100, width=4, height=2))
-    assert picture.shape == (2, 4, 3)
+def test_pixels_are_seen_where_they_lie(pixels: int) -> None:
+    picture = view(pixels, Frame(offset=PAGE, width=4, height=2))
+    assert picture.shape == (1, 2, 4, 3)
     assert picture.ravel().tolist() == list(range(24))
+    os.pwrite(pixels, bytes(24), PAGE)
+    assert not picture.any()
 
 
 def test_pixels_that_are_not_there_are_the_pictures_fault(pixels: int) -> None:
     with pytest.raises(ImageUnsupported):
-        read(pixels, Frame(offset=100, width=4, height=3))
+        view(pixels, Frame(offset=PAGE, width=4, height=3))
 
 
-def test_a_picture_becomes_a_tensor_of_its_own(maker: InputMaker, pixels: int) -> None:
-    inputs = maker.make(ask("What?", Frame(offset=100, width=4, height=2)))
-    os.pwrite(pixels, bytes(24), 100)
+def test_a_picture_becomes_a_tensor(maker: InputMaker) -> None:
+    inputs = maker.make(ask("What?", Frame(offset=PAGE, width=4, height=2)))
+    gc.collect()  # the tensor alone keeps the memory mapped
     (image,) = inputs.images
     assert np.asarray(image.data).ravel().tolist() == list(range(24))
     assert list(image.shape) == [1, 2, 4, 3]

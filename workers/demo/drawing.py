@@ -16,15 +16,17 @@ from workers.demo.world import BACKGROUNDS, COLORS, RGB, Scene, Sign, Thing
 Point = tuple[float, float]
 Light = npt.NDArray[np.float32]
 INK = (25, 25, 35)
+UNLIKE = 65
+"""distance in RGB from which a color is another one"""
 
 
-def draw(scene: Scene) -> Image.Image:
-    """The picture of a scene: the same pixels each time."""
+def draw(scene: Scene, *, strange: bool = False) -> Image.Image:
+    """The picture of a scene: the same pixels each time. `strange` gives its things colors that have no name."""
     rng = random.Random(scene.grain)
     picture = _background(scene, rng)
     pen = ImageDraw.Draw(picture)
     for thing in scene.things:
-        _thing(pen, thing, _hue(COLORS[thing.color], rng))
+        _thing(pen, thing, _strange_hue(scene, rng) if strange else _hue(COLORS[thing.color], rng))
     if scene.sign:
         _sign(pen, scene.sign)
     return _as_jpeg(_noisy(picture, scene.noise, rng), scene.jpeg)
@@ -33,6 +35,14 @@ def draw(scene: Scene) -> Image.Image:
 def _hue(color: RGB, rng: random.Random, most: int = 10) -> RGB:
     red, green, blue = (max(0, min(255, value + rng.randint(-most, most))) for value in color)
     return red, green, blue
+
+
+def _strange_hue(scene: Scene, rng: random.Random) -> RGB:
+    """A color far from every named one, and from what it lies on."""
+    while True:
+        hue = (rng.randrange(256), rng.randrange(256), rng.randrange(256))
+        if all(math.dist(hue, named) > UNLIKE for named in (*COLORS.values(), BACKGROUNDS[scene.background])):
+            return hue
 
 
 def _background(scene: Scene, rng: random.Random) -> Image.Image:

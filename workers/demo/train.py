@@ -23,14 +23,13 @@ from torch.utils.data import DataLoader
 
 from workers.demo.architecture import attend
 from workers.demo.checking import check
-from workers.demo.course import Course, Plan
+from workers.demo.course import Course
 from workers.demo.lessons import Lesson, Lessons
+from workers.demo.plan import CHECKPOINT, STATE, Plan
 from workers.demo.processor import save_processor
 from workers.demo.pupil import Pupil
 from workers.demo.tokenizer import make_tokenizer
 
-CHECKPOINT = "checkpoint"
-STATE = "state.safetensors"
 HISTORY = "history.jsonl"
 REPORT_EVERY = 50
 
@@ -72,7 +71,7 @@ def train(
 def lessons(course: Course, tokenizer: Any, helpers: int) -> Iterator[Lesson]:
     """The lessons still to come, drawn by helper processes while the model learns."""
     plan = course.plan
-    series = Lessons(tokenizer, plan.seed, plan.pictures)
+    series = Lessons(tokenizer, plan)
     ahead = 16 if helpers else None
     loader: DataLoader[Lesson] = DataLoader(
         series, None, sampler=range(course.step, plan.steps), num_workers=helpers, prefetch_factor=ahead

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,6 +17,9 @@ from workers.engine.complaint import complaint
 from workers.engine.folder import ModelFolder
 from workers.engine.requests import Frame, Request
 from workers.engine.sampling import generation
+
+Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+CHANNELS = 3
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class InputMaker:
         """Raises `PromptTooLong` before any picture is looked at."""
         prompt = self._chat.prompt(request.messages, len(request.frames))
         self._check_length(prompt, len(request.frames), request.sampling.max_tokens)
-        images = [ov.Tensor(read(self._pixels, frame)[None]) for frame in request.frames]
+        images = [ov.Tensor(view(self._pixels, frame), shared_memory=True) for frame in request.frames]
         return Inputs(prompt, images, generation(self._own, request.sampling, logprobs=self._logprobs))
 
     def _check_length(self, prompt: str, pictures: int, answer: int) -> None:
@@ -64,12 +68,16 @@ class InputMaker:
             raise PromptTooLong(tokens=tokens, limit=limit)
 
 
-def read(pixels: int, frame: Frame) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """A picture out of shared memory, as height x width x RGB. A copy: its slot is used again later."""
-    picture = np.empty((frame.height, frame.width, 3), np.uint8)
-    if os.preadv(pixels, [picture.data], frame.offset) != picture.nbytes:
+def view(pixels: int, frame: Frame) -> Pixels:
+    """A picture where it lies in shared memory, as height x width x RGB. It stays as long as the request is inside.
+
+    Reading it into an array of our own, and OpenVINO copying that, cost 0.8 ms of 3.6 for 640x480 and a tiny model.
+    """
+    size = frame.height * frame.width * CHANNELS
+    if os.fstat(pixels).st_size < frame.offset + size:
         raise ImageUnsupported(why="its pixels are not there")
-    return picture
+    mapped = mmap.mmap(pixels, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE, offset=frame.offset)
+    return np.frombuffer(mapped, np.uint8).reshape(1, frame.height, frame.width, CHANNELS)
 
 
 def blame(error: Exception, inputs: Inputs, accepts: Callable[[Inputs], bool]) -> JobError:
