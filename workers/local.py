@@ -87,6 +87,7 @@ class LocalRun:
     tell: Callable[[Counts], None]
     note: Callable[[str], None] = lambda text: None
     submitting: bool = True
+    """whether there may be more items than were seen yet"""
     added: Added = field(default_factory=Added)
     tally: Counter[str] = field(default_factory=Counter)
     figures: Figures = field(default_factory=Figures)
@@ -111,7 +112,8 @@ class LocalRun:
                         self._turn(worker)
                     if self.stop.times:
                         break
-            self.submitting = False
+                else:
+                    self.submitting = False
             if worker:
                 self._finish(worker)
                 self.figures = worker.engine.figures

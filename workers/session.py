@@ -38,6 +38,8 @@ class Outcome:
     seconds: float
     engine: Figures
     interrupted: bool
+    all_seen: bool
+    """whether the source of the items was read to its end"""
 
     @property
     def asked(self) -> int:
@@ -78,7 +80,8 @@ class Outcome:
         if self.counts.failed:
             yield f"Why they failed: pixmill failed ls --batch {self.batch.name}"
         if self.interrupted:
-            yield f"{number(self.counts.unfinished)} are still to do. Run the same command again to go on."
+            more = "" if self.all_seen else ", and what was not looked at yet"
+            yield f"{number(self.counts.unfinished)} are still to do{more}. Run the same command again to go on."
         elif self.counts.done > FEW:
             yield f"The answers: pixmill answers --batch {self.batch.name}"
 
@@ -114,6 +117,7 @@ class Session:
             seconds=time.monotonic() - begun,
             engine=local.figures,
             interrupted=local.stop.times > 0,
+            all_seen=not local.submitting,
         )
 
     def _tell(self, counts: Counts, *, growing: bool) -> None:

@@ -94,6 +94,7 @@ def report(folder: Path, say: Say = all_right, scenes: int = 8, **changes: Any) 
         seconds=4.0,
         engine=Figures(load_s=1.0),
         interrupted=False,
+        all_seen=True,
     )
     folder_ = Folder(folder)
     return Report(

@@ -61,3 +61,10 @@ def test_tokenizer_files_are_not_needed(path: Path) -> None:
     (path / "tokenizer.json").unlink()
     (path / "tokenizer_config.json").unlink()
     assert ModelFolder.open(str(path)).special_tokens == frozenset()
+
+
+@pytest.mark.parametrize("tokens", ['[{"special": true}]', '["<a>"]', "3"])
+def test_a_tokenizer_file_of_another_shape_is_a_broken_model(path: Path, tokens: str) -> None:
+    (path / "tokenizer.json").write_text(f'{{"added_tokens": {tokens}}}')
+    with pytest.raises(ModelBroken, match="tokenizer"):
+        ModelFolder.open(str(path))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from pipeline.builds import check_files, read_json
+from pipeline.errors import ModelBroken
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,14 @@ class ModelFolder:
 
 def _special_tokens(folder: Path) -> Iterator[str]:
     """Both spellings: tokenizer.json lists them, older tokenizers only have tokenizer_config.json."""
-    listed = _optional(folder / "tokenizer.json").get("added_tokens", [])
-    listed += _optional(folder / "tokenizer_config.json").get("added_tokens_decoder", {}).values()
-    return (token["content"] for token in listed if token.get("special"))
+    try:
+        listed = [*_optional(folder / "tokenizer.json").get("added_tokens", [])]
+        listed += _optional(folder / "tokenizer_config.json").get("added_tokens_decoder", {}).values()
+        yield from (str(token["content"]) for token in listed if token.get("special"))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ModelBroken(
+            path=folder, why=f"its tokenizer's JSON files are not as they should be ({error!r})"
+        ) from error
 
 
 def _optional(path: Path) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import openvino_genai as genai
 
 from pipeline.errors import EmptyAnswer
@@ -28,7 +30,7 @@ def ending(
         finish_reason="length" if reason == genai.GenerationFinishReason.LENGTH else "stop",
         prompt_tokens=figures.get_num_input_tokens(),
         answer_tokens=figures.get_num_generated_tokens(),
-        logprob=logprob,
+        logprob=logprob if logprob is not None and math.isfinite(logprob) else None,
         vision_s=figures.get_vision_encoding_duration().mean / 1000,
         first_token_s=first_token_s,
         total_s=total_s,

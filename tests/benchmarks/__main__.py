@@ -1,0 +1,21 @@
+"""All benchmarks, one after the other: `make bench`. Each is a program of its own, with options."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SUITE = (
+    ("bench_store",),
+    ("bench_feeder",),
+    ("bench_run", "both"),
+)
+
+
+def main() -> None:
+    for name, *options in SUITE:
+        subprocess.run([sys.executable, "-m", f"tests.benchmarks.{name}", *options], check=True)
+
+
+if __name__ == "__main__":
+    main()
