@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -16,6 +15,7 @@ import migrations
 from pipeline import database, errors
 from pipeline.store import Store
 from tests import servers
+from tests.pictures import WITHOUT_RIGHTS
 from tests.store_world import Clock, World
 
 
@@ -213,21 +213,20 @@ except errors.DatabaseReadOnly as error:
 
 @pytest.mark.parametrize("mode", ["nothing there", "folder closed", "file read-only"])
 def test_a_read_only_folder(tmp_path: Path, mode: str) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     home = tmp_path / "home"
     home.mkdir()
     if mode != "nothing there":
         database.prepare(f"sqlite:///{home}/pixmill.db")
-    home.chmod(0o700 if mode == "folder closed" else 0o755)
-    said = as_nobody(UNPRIVILEGED, f"sqlite:///{home}/pixmill.db")
+        for file in home.iterdir():
+            file.chmod(0o444)
+    home.chmod(0o000 if mode == "folder closed" else 0o555)
+    said = without_rights(UNPRIVILEGED, f"sqlite:///{home}/pixmill.db")
     assert "cannot be written" in said and "point PIXMILL_HOME or PIXMILL_DATABASE_URL elsewhere" in said
 
 
-def as_nobody(source: str, *arguments: str) -> str:
-    """What a program says that is not root, whom no permission stops."""
-    other = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if os.getuid() == 0 else []
-    command = [*other, sys.executable, "-c", source, *arguments]
+def without_rights(source: str, *arguments: str) -> str:
+    """What a program says whom permissions stop, as they do not stop root."""
+    command = [*WITHOUT_RIGHTS, sys.executable, "-c", source, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
