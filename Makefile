@@ -14,9 +14,8 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $@
 
-demo: $(STAMP)  ## captions of drawn pictures, with a tiny random model
-	@echo "A tiny model with random weights: its answers are noise, the way through the house is real."
-	$(BIN)/python -m tests.demo
+demo: $(STAMP)  ## drawn scenes, the model that ships with Pixmill, answers checked
+	$(BIN)/pixmill demo
 
 test: $(STAMP) test-deps
 	$(BIN)/python -m pytest -m 'not soak' $(TESTS)

@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from workers.demo.course import Plan
-from workers.demo.train import CHECKPOINT, STATE, train
+from workers.demo.plan import CHECKPOINT, STATE, Plan
+from workers.demo.train import train
 from workers.demo.world import COLORS, SIZES
 
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.filterwarnings("default")]

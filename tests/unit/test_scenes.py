@@ -104,6 +104,17 @@ def test_a_thing_is_drawn_in_its_color(here: Scene) -> None:
 
 @settings(max_examples=60)
 @given(drawn)
+def test_a_strange_thing_has_no_named_color(here: Scene) -> None:
+    """So that training with them shows no held-out combination."""
+    pixels = np.asarray(draw(calmly(here, here.sign), strange=True)).astype(int)
+    for thing in here.things:
+        middle = pixels[round(thing.y), round(thing.x)]
+        assert min(math.dist(middle, named) for named in COLORS.values()) > 60
+        assert math.dist(middle, BACKGROUNDS[here.background]) > 60
+
+
+@settings(max_examples=60)
+@given(drawn)
 def test_the_background_has_its_color(here: Scene) -> None:
     pixels = np.asarray(draw(here)).astype(int)
     rows, columns = np.mgrid[: here.height, : here.width]

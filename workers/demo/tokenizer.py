@@ -49,6 +49,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         additional_special_tokens=[USER, ASSISTANT, IMAGE],
         clean_up_tokenization_spaces=False,
         padding_side="left",
+        model_input_names=["input_ids", "attention_mask"],  # LLaVA refuses token_type_ids
     )
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer

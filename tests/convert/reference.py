@@ -1,0 +1,42 @@
+"""What the reference says: log-probabilities of the first tokens that transformers and torch give.
+
+A program of its own, `python -m tests.convert.reference CHECKPOINT QUESTION PICTURE...`, which prints a list for
+each picture: once torch had computed in a process, the second openvino-genai pipeline in it crashed (torch 2.13,
+openvino-genai 2026.4).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from PIL import Image
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+TOKENS = 6
+
+
+def main(checkpoint: Path, question: str, *pictures: str) -> None:
+    processor = AutoProcessor.from_pretrained(checkpoint)
+    model = LlavaForConditionalGeneration.from_pretrained(checkpoint).eval()
+    content = [{"type": "image"}, {"type": "text", "text": question}]
+    prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    said = []
+    for picture in pictures:
+        inputs = processor(text=[prompt], images=[Image.open(picture)], return_tensors="pt")
+        output = model.generate(
+            **inputs,
+            max_new_tokens=TOKENS,
+            min_new_tokens=TOKENS,
+            do_sample=False,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        said.append(torch.stack(output.logits).squeeze(1).log_softmax(-1).max(-1).values.tolist())
+    json.dump(said, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])
