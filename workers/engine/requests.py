@@ -36,6 +36,19 @@ class EngineConfig:
         return cls(**body, cores=None if cores is None else tuple(cores))
 
 
+class AsObject:
+    """Travels as an object of its fields."""
+
+    __slots__ = ()
+
+    def wire(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}  # type: ignore[attr-defined]
+
+    @classmethod
+    def of_wire(cls, body: dict[str, Any]) -> Self:
+        return cls(**body)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
     """A decoded picture in shared memory: RGB bytes from `offset` on."""
@@ -73,7 +86,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Completion:
+class Completion(AsObject):
     """What the model said, with the engine's own figures (durations count from admission)."""
 
     id: int
@@ -86,32 +99,18 @@ class Completion:
     first_token_s: float
     total_s: float
 
-    def wire(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def of_wire(cls, body: dict[str, Any]) -> Self:
-        return cls(**body)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refusal:
+class Refusal(AsObject):
     """Why the engine has no answer; `code` is one of `pipeline.errors.CODES`."""
 
     id: int
     code: str
     message: str
 
-    def wire(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def of_wire(cls, body: dict[str, Any]) -> Self:
-        return cls(**body)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Runtime:
+class Runtime(AsObject):
     """What an engine says of itself when it is ready: the half of provenance that only it knows."""
 
     engine: str
@@ -119,10 +118,3 @@ class Runtime:
     device_name: str
     versions: Mapping[str, str]
     options: Mapping[str, Any]
-
-    def wire(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def of_wire(cls, body: dict[str, Any]) -> Self:
-        return cls(**body)
