@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import select
 import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 from typing import TypeVar
 
 from pipeline.queue import TICKET, LocalQueue, top_up
@@ -37,7 +39,10 @@ class Stop:
     times: int = 0
     _getting: bool = False
     # A signal's handler must not wait for a lock that the interrupted code may hold, as an Event's.
-    _wake: SimpleQueue[None] = field(default_factory=SimpleQueue)
+    _bell: int = field(default_factory=lambda: os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC))
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, os.close, self._bell)
 
     def ask(self) -> None:
         self.times += 1
@@ -51,13 +56,13 @@ class Stop:
 
     def wake(self) -> None:
         """Something happened: look again."""
-        self._wake.put(None)
+        os.eventfd_write(self._bell, 1)
 
     def wait(self, seconds: float) -> None:
-        with suppress(Empty):
-            self._wake.get(timeout=seconds)
-            while True:
-                self._wake.get_nowait()
+        poll = select.poll()
+        poll.register(self._bell, select.POLLIN)
+        if poll.poll(seconds * 1000):
+            os.eventfd_read(self._bell)
 
     def watch(self, items: Iterable[T]) -> Iterator[T]:
         """The items, whose source may be slow (a large folder) or silent (standard input): `Stopped` ends that."""
