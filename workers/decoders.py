@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote_from_bytes
 
@@ -67,14 +67,7 @@ class _Decoder:
     """One decoder process and the orders it has, the first of which it works on."""
 
     def __init__(self, limits: DecodeLimits, pixels: int, now: Callable[[], float]) -> None:
-        config = {
-            "max_bytes": limits.max_bytes,
-            "max_pixels": limits.max_pixels,
-            "seconds": limits.seconds,
-            "memory": limits.memory,
-            "allowed_roots": limits.allowed_roots,
-        }
-        self.child = Child("workers.decoder", config, shared=pixels, now=now)
+        self.child = Child("workers.decoder", asdict(limits), shared=pixels, now=now)
         self.orders: deque[_Order] = deque()
         self.begun = now()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import resource
 import statistics
 import subprocess
@@ -19,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from PIL import Image
 
 from tests.models import make, make_large
 from tests.pictures import scene
@@ -108,13 +108,9 @@ def main(which: str, pictures: int | None, rounds: int, running: int) -> None:
 
 def draw(folder: Path, count: int) -> Path:
     """Photographs by size and format: 640x480 JPEG."""
-    import random
-
     folder.mkdir()
     for number in range(count):
-        picture = scene(random.Random(number), number, (640, 480))
-        assert isinstance(picture, Image.Image)
-        picture.save(folder / f"{number:05}.jpg", quality=90)
+        scene(random.Random(number), number, (640, 480)).save(folder / f"{number:05}.jpg", quality=90)
     return folder
 
 

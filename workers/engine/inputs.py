@@ -17,9 +17,9 @@ from workers.engine.complaint import complaint
 from workers.engine.folder import ModelFolder
 from workers.engine.requests import Frame, Request
 from workers.engine.sampling import generation
+from workers.pixels import CHANNELS
 
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-CHANNELS = 3
 
 
 @dataclass(frozen=True)
