@@ -39,7 +39,7 @@ Picture = npt.NDArray[np.uint8]
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trained for a minute, by a program of its own: see `reference`."""
     out = tmp_path_factory.mktemp("run")
-    steps = ("--patch-steps", "60", "--joint-steps", "60", "--polish-steps", "0")
+    steps = ("--patch-steps", "60", "--joint-steps", "60")
     subprocess.run([sys.executable, "-m", "workers.demo.train", "--out", str(out), *steps], check=True)
     return out / CHECKPOINT
 

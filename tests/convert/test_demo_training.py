@@ -17,8 +17,8 @@ from workers.demo.world import COLORS, SIZES
 
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.filterwarnings("default")]
 
-TINY = Plan(seed=5, pictures=2, patch_steps=3, joint_steps=2, polish_steps=2)
-SHORT = Plan(seed=3, patch_steps=400, joint_steps=120, polish_steps=0)
+TINY = Plan(seed=5, pictures=2, patch_steps=3, joint_steps=4)
+SHORT = Plan(seed=3, patch_steps=400, joint_steps=120)
 
 
 @dataclass
@@ -75,7 +75,7 @@ def test_a_seed_gives_one_model(tmp_path: Path) -> None:
 def test_another_seed_gives_another_model(tmp_path: Path) -> None:
     once = train(TINY, tmp_path / "once", tell=Told().tell, scenes=2)
     other = train(
-        Plan(seed=6, pictures=2, patch_steps=3, joint_steps=2, polish_steps=2),
+        Plan(seed=6, pictures=2, patch_steps=3, joint_steps=4),
         tmp_path / "other",
         tell=Told().tell,
         scenes=2,

@@ -14,6 +14,7 @@ import torch
 
 from workers.demo.drawing import draw
 from workers.demo.lessons import Packer, warp
+from workers.demo.perception import labels
 from workers.demo.pupil import Pupil
 from workers.demo.questions import Question, exam_questions
 from workers.demo.scenes import exam
@@ -40,7 +41,8 @@ def check(pupil: Pupil, tokenizer: Any, scenes: int) -> Mapping[str, float]:
 def _mark(pupil: Pupil, packer: Packer, papers: list[tuple[Scene, list[Question]]]) -> Iterator[tuple[Question, bool]]:
     scenes = [scene for scene, _ in papers]
     turns = [[packer.turn(question) for question in questions] for _, questions in papers]
-    lesson = packer.lesson(scenes, [warp(draw(scene)) for scene in scenes], turns)
+    pixels, patches = [warp(draw(scene)) for scene in scenes], [labels(scene) for scene in scenes]
+    lesson = packer.lesson(pixels, patches, turns)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         said = pupil.answers(lesson, pupil.see(lesson.pixels))
     wrong = torch.zeros(said.due.shape, dtype=torch.bool)

@@ -29,12 +29,12 @@ class Course:
 
     @property
     def joint(self) -> bool:
-        return self.step >= self.plan.patch_steps
+        return self.plan.is_joint(self.step)
 
     def advance(self) -> None:
         """On to the next step, with a fresh optimizer where a stage begins."""
         self.step += 1
-        if self.step in {stage.first for stage in self.plan.stages}:
+        if self.step == self.plan.patch_steps:
             self.weights, self.optimizer = self._stage()
 
     def _stage(self) -> tuple[Weights, AdamW]:

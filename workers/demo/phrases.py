@@ -103,14 +103,14 @@ PHRASES: Mapping[str, Phrasing] = {
     ),
     "presence": Phrasing(
         taught=(
-            "Is there a {thing}?",
-            "Is there a {thing} in the picture?",
-            "Do you see a {thing}?",
-            "Does the image show a {thing}?",
-            "Is a {thing} in the image?",
-            "Can you see a {thing}?",
+            "Is there {one}?",
+            "Is there {one} in the picture?",
+            "Do you see {one}?",
+            "Does the image show {one}?",
+            "Is {one} in the image?",
+            "Can you see {one}?",
         ),
-        kept=("Is there a {thing} in the image?", "Does the picture show a {thing}?", "Is a {thing} in the picture?"),
+        kept=("Is there {one} in the image?", "Does the picture show {one}?", "Is {one} in the picture?"),
     ),
     "relation": Phrasing(
         taught=(

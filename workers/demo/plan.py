@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import accumulate
 
 CHECKPOINT = "checkpoint"
 STATE = "state.safetensors"
@@ -22,43 +21,26 @@ class Plan:
     seed: int = 3
     pictures: int = 16
     """in one step"""
-    patch_steps: int = 5000
-    joint_steps: int = 5000
-    polish_steps: int = 2300
+    patch_steps: int = 6000
+    joint_steps: int = 10000
     patch_rate: float = 1.5e-3
     joint_rate: float = 1.2e-3
-    polish_rate: float = 8e-4
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        lengths = (self.patch_steps, self.joint_steps, self.polish_steps)
-        rates = (self.patch_rate, self.joint_rate, self.polish_rate)
-        ends = accumulate(lengths)
-        return tuple(Stage(end - steps, steps, rate) for end, steps, rate in zip(ends, lengths, rates, strict=True))
 
     @property
     def steps(self) -> int:
-        return self.patch_steps + self.joint_steps + self.polish_steps
+        return self.patch_steps + self.joint_steps
 
-    def is_polish(self, step: int) -> bool:
-        return step >= self.patch_steps + self.joint_steps
+    def is_joint(self, step: int) -> bool:
+        return step >= self.patch_steps
 
     def pace(self, step: int) -> float:
         """The learning rate of a step."""
-        return next(stage for stage in reversed(self.stages) if step >= stage.first).pace(step)
+        if self.is_joint(step):
+            return self.joint_rate * _share(step - self.patch_steps, self.joint_steps)
+        return self.patch_rate * _share(step, self.patch_steps)
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A stretch of a course with one rise and fall of the learning rate."""
-
-    first: int
-    steps: int
-    rate: float
-
-    def pace(self, step: int) -> float:
-        """Warm-up, then half a cosine."""
-        done = step - self.first
-        warmth = min(1.0, (done + 1) / WARM_UP)
-        share = LEAST + (1 - LEAST) * (0.5 + 0.5 * math.cos(math.pi * done / self.steps))
-        return self.rate * (warmth * share)
+def _share(done: int, steps: int) -> float:
+    """Of a stage's learning rate: warm-up, then half a cosine."""
+    warmth = min(1.0, (done + 1) / WARM_UP)
+    return warmth * (LEAST + (1 - LEAST) * (0.5 + 0.5 * math.cos(math.pi * done / steps)))

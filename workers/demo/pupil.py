@@ -14,10 +14,8 @@ from workers.demo.architecture import PATCHES, attend, build
 from workers.demo.lessons import Lesson
 from workers.demo.perception import IGNORED, PatchHead
 
-PATCH_SHARE = 0.3
+PATCH_SHARE = 0.7
 """how much the patch lesson still counts once the model learns to speak"""
-POLISH_SHARE = 1.0
-"""and in the last stage, where what is left to learn is to see"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +73,11 @@ class Pupil(nn.Module):
         return loss, {"loss": float(loss.detach()), **right}
 
     def joint_loss(self, lesson: Lesson) -> tuple[Tensor, dict[str, float]]:
-        """The later stages' loss: on answers, with a share of the first stage's."""
-        pixels, patches, share = lesson.pixels, lesson.patches, PATCH_SHARE
-        if lesson.strange:
-            more, their_patches = lesson.strange
-            pixels, patches, share = torch.cat((pixels, more)), torch.cat((patches, their_patches)), POLISH_SHARE
+        """The second stage's loss: on answers, with a share of the first stage's."""
         with torch.autocast("cpu", torch.bfloat16):
-            features = self.see(pixels)
-            patch_loss, right = self.head.losses(features, patches)
-            said = self.answers(lesson, features[: len(lesson.pixels)])
+            features = self.see(lesson.pixels)
+            patch_loss, right = self.head.losses(features, lesson.patches)
+            said = self.answers(lesson, features[: len(lesson.tokens)])
         loss = functional.cross_entropy(said.logits, said.targets)
         hits = (said.logits.argmax(-1) == said.targets).float().mean()
         figures = {
@@ -92,7 +86,7 @@ class Pupil(nn.Module):
             "shape": right["shape"],
             "glyph": right["glyph"],
         }
-        return loss + share * patch_loss, figures
+        return loss + PATCH_SHARE * patch_loss, figures
 
 
 def _normal(pixels: Tensor) -> Tensor:

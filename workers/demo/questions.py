@@ -134,7 +134,7 @@ def _presence(scene: Scene, rng: random.Random) -> _Asked | None:
             color, shape = rng.choice(list(COLORS)), rng.choice(SHAPES)
     if _would_tell(scene, color, shape):
         return None
-    return _Asked("presence", _yes(_has(scene, color, shape)), {"thing": f"{color} {shape}"})
+    return _Asked("presence", _yes(_has(scene, color, shape)), {"one": _article(f"{color} {shape}")})
 
 
 def _has(scene: Scene, color: str, shape: str) -> bool:

@@ -1,8 +1,8 @@
 """Trains the demo model from nothing: `python -m workers.demo.train --out DIR`.
 
-Three stages: first the vision tower alone, told patch by patch what it sees; then the whole model on captions
-and questions; then that once more, more slowly. The result depends on the plan (seed and steps), never on the
-clock; torch promises equal bits only for the same version, number of threads and kind of processor.
+Two stages: first the vision tower alone, told patch by patch what it sees; then the whole model on captions
+and questions. The result depends on the plan (seed and steps), never on the clock; torch promises equal bits
+only for the same version, number of threads and kind of processor.
 """
 
 from __future__ import annotations
@@ -127,7 +127,6 @@ def save(pupil: Pupil, tokenizer: Any, folder: Path) -> Path:
 @click.option("--seed", default=DEFAULT.seed, show_default=True, help="Decides the weights and the lessons.")
 @click.option("--patch-steps", default=DEFAULT.patch_steps, show_default=True, help="Steps of the first stage.")
 @click.option("--joint-steps", default=DEFAULT.joint_steps, show_default=True, help="Steps of the second stage.")
-@click.option("--polish-steps", default=DEFAULT.polish_steps, show_default=True, help="Steps of the third stage.")
 @click.option("--resume", is_flag=True, help="Go on from the state in --out.")
 @click.option("--threads", default=1, show_default=True, help="Threads of torch.")
 @click.option("--helpers", default=1, show_default=True, help="Processes that draw pictures.")
@@ -136,7 +135,6 @@ def main(
     seed: int,
     patch_steps: int,
     joint_steps: int,
-    polish_steps: int,
     resume: bool,
     threads: int,
     helpers: int,
@@ -145,8 +143,7 @@ def main(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     torch.set_num_threads(threads)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # said aloud, since helpers fork after the tokenizer was used
-    steps = {"patch_steps": patch_steps, "joint_steps": joint_steps, "polish_steps": polish_steps}
-    plan = replace(DEFAULT, seed=seed, **steps)
+    plan = replace(DEFAULT, seed=seed, patch_steps=patch_steps, joint_steps=joint_steps)
     click.echo(train(plan, out, tell=Progress(plan).tell, resume=resume, helpers=helpers))
 
 
