@@ -1,29 +1,18 @@
-"""The program `pixmill`: a table of commands, each loaded when it is called.
-
-The table repeats each command's short help, so that `pixmill --help` loads none of them.
-"""
+"""The program `pixmill`: a table of commands, each loaded when it is called."""
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from io import TextIOWrapper
-from typing import NamedTuple
 
 import click
 
 from pipeline import __version__
 from pipeline.errors import PixmillError
-
-
-class Entry(NamedTuple):
-    place: str
-    """module:command"""
-    help: str
-
+from pipeline.lazy import Entry, LazyGroup
 
 COMMANDS = {
     "demo": Entry("workers.commands.demo:demo", "Ask the bundled model about drawn scenes; mark its answers."),
@@ -39,39 +28,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are found in `COMMANDS`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        return load(cmd_name) if cmd_name in COMMANDS else None
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
-            from pipeline.settings import nearest
-
-            ctx.fail(f"There is no command {args[0]!r}{nearest(args[0], list(COMMANDS)) or '.'}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
-
-
-def load(name: str) -> click.Command:
-    """The command of that name, imported now."""
-    module, _, attribute = COMMANDS[name].place.partition(":")
-    command = getattr(importlib.import_module(module), attribute)
-    if not isinstance(command, click.Command):
-        raise TypeError(f"{COMMANDS[name].place} is no command")
-    return command
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, entries=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", message="pixmill %(version)s")
 def cli() -> None:
     """Captions for pictures and answers about them, in bulk, on OpenVINO.

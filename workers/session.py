@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-from pipeline.builds import find_model
 from pipeline.display import counted, duration, number
 from pipeline.jobs import Item
 from pipeline.models import Model, register
+from pipeline.models.builds import find_model
 from pipeline.options import EngineOptions
 from pipeline.progress import Progress
 from pipeline.settings import Settings

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import listing
-from pipeline.builds import describe, digest, find_model, manifest, named
 from pipeline.context import open_store, open_to_read
 from pipeline.display import echo_json, echo_lines, moment, number, printable, table, to_json
 from pipeline.errors import AliasUnknown
 from pipeline.models import register
+from pipeline.models.builds import describe, digest, find_model, manifest, named
 from pipeline.settings import read_settings
 from pipeline.store.rows import BuildRow, ModelRow
 

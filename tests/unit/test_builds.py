@@ -1,4 +1,4 @@
-"""pipeline.builds: what a model's folder says about itself, and which folders are refused."""
+"""pipeline.models.builds: what a model's folder says about itself, and which folders are refused."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import builds
 from pipeline.errors import ModelBroken, ModelMissing, ModelNotGiven, NoModelYet
+from pipeline.models import builds
 from tests.models import FAMILIES, make
 from workers.demo import INT4
 

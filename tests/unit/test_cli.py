@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 import pytest
 
-from pipeline import __version__, cli
-from pipeline.cli import COMMANDS, load, main
+from pipeline import __version__
+from pipeline.cli import COMMANDS, main
 from pipeline.errors import PixmillError, UsageError
+from pipeline.lazy import Entry
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,13 +20,16 @@ ROOT = Path(__file__).parents[2]
 def commands() -> Iterator[tuple[str, click.Command]]:
     """Every command with its words: `run`, `batch`, `batch ls`, ..."""
     for name in COMMANDS:
-        yield from _below(name, load(name))
+        yield from _below(name, COMMANDS[name].load())
 
 
 def _below(words: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
     yield words, command
     if isinstance(command, click.Group):
-        for name, child in command.commands.items():
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child
             yield from _below(f"{words} {name}", child)
 
 
@@ -34,7 +38,7 @@ def _below(words: str, command: click.Command) -> Iterator[tuple[str, click.Comm
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_repeats_each_command_s_short_help(name: str) -> None:
-    command = load(name)
+    command = COMMANDS[name].load()
     assert command.name == name
     assert COMMANDS[name].help == command.get_short_help_str(limit=1000)
 
@@ -42,7 +46,7 @@ def test_the_table_repeats_each_command_s_short_help(name: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_everything_has_help_and_stands_in_the_readme(name: str) -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    for words, command in _below(name, load(name)):
+    for words, command in _below(name, COMMANDS[name].load()):
         assert command.help, f"{words} has no help text"
         own = [option for option in command.params if isinstance(option, click.Option)]
         assert all(option.help or option.metavar for option in own), f"{words} has an option without help"
@@ -75,8 +79,8 @@ def command(monkeypatch: pytest.MonkeyPatch) -> list[object]:
             raise outcome[0]
         return outcome[0]
 
-    monkeypatch.setitem(COMMANDS, "x", cli.Entry("tests:x", "X."))
-    monkeypatch.setattr(cli, "load", lambda name: x)
+    monkeypatch.setattr(sys.modules[__name__], "x", x, raising=False)
+    monkeypatch.setitem(COMMANDS, "x", Entry(f"{__name__}:x", "X."))
     return outcome
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import builds
+from pipeline.models import builds
 from tests.known_answers import PRECISIONS
 from workers.demo import INT4, manifest
 from workers.demo.questions import KINDS

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.builds import MANIFEST
+from pipeline.models.builds import MANIFEST
 
 
 def hashes(build: Path) -> dict[str, str]:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline.builds import check_files, read_json
 from pipeline.errors import ModelBroken
+from pipeline.models.builds import check_files, read_json
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import builds
 from pipeline.errors import ModelBroken, ModelChanged
+from pipeline.models import builds
 from pipeline.store import Store
 
 

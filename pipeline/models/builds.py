@@ -22,7 +22,7 @@ from pipeline.store.values import BuildFacts
 
 MANIFEST = "pixmill.json"
 
-BUNDLED = {"demo": Path(__file__).parents[1] / "workers" / "demo" / "int4"}
+BUNDLED = {"demo": Path(__file__).parents[2] / "workers" / "demo" / "int4"}
 """models that ship with Pixmill, by their names; places only, since nothing of `workers` is imported here"""
 
 PARTS = (
