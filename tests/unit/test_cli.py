@@ -132,7 +132,8 @@ def test_an_unknown_command_suggests_the_nearest(capsys: pytest.CaptureFixture[s
 def run(code: str, **environ: str) -> subprocess.CompletedProcess[bytes]:
     setup = "import click, sys\nfrom pipeline import cli\n"
     body = "\n".join(f"    {line}" for line in code.splitlines())
-    program = f"{setup}@click.command()\ndef x():\n{body}\ncli.load = lambda name: x\nsys.exit(cli.main(['status']))"
+    add = "cli.cli.add_command(x)"
+    program = f"{setup}@click.command()\ndef x():\n{body}\n{add}\nsys.exit(cli.main(['x']))"
     return subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env={**os.environ, **environ}, capture_output=True, check=False
     )
