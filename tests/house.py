@@ -66,7 +66,7 @@ class House:
         facts = BuildFacts(digest=digest, family="fake", precision="none", path=f"/models/{alias}", stamp="1")
         build = self.store.register_build(facts)
         self.store.point_alias(alias, build)
-        return Model(alias=alias, build=build, digest=digest, path=Path("/models") / alias)
+        return Model(alias=alias, build=build, digest=digest, path=Path("/models") / alias, family="fake")
 
     def worker(self, **changes: Any) -> Worker:
         engine = EngineConfig(engine="fake", model="", max_num_seqs=self.max_num_seqs, script=self.script)

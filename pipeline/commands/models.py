@@ -14,7 +14,7 @@ from pipeline.context import open_store, open_to_read
 from pipeline.display import echo_json, echo_lines, moment, number, printable, table, to_json
 from pipeline.errors import AliasUnknown
 from pipeline.models import register
-from pipeline.models.builds import describe, digest, find_model, manifest, named
+from pipeline.models.builds import describe, digest, find_model, hashes, manifest, named
 from pipeline.settings import read_settings
 from pipeline.store.rows import BuildRow, ModelRow
 
@@ -86,7 +86,7 @@ def _row(store: Store, name: str, home: Path) -> ModelRow:
         place = named(name, home)
         if place is None:
             raise
-    facts = asdict(describe(place.path, digest(place.path)))
+    facts = asdict(describe(place.path, digest(hashes(place.path))))
     del facts["stamp"]
     build = BuildRow(**facts | {"digest": facts["digest"].hex()})
     return ModelRow(alias=name, build=build, answers=0, updated=None)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ModelBroken, ModelChanged
-from pipeline.models import builds
+from pipeline.models import builds, manifest
 from pipeline.store import Store
+from pipeline.store.values import KnownBuild
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,7 @@ class Model:
     build: int
     digest: bytes
     path: Path
+    family: str
 
 
 def register(
@@ -28,26 +30,35 @@ def register(
     alias: str | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Model:
-    """Register the build in a directory, hashing it only when its files are new or have changed.
+    """Register the build in a directory, reading it only when its files are new or have changed.
 
     With an `alias` that name stands for the build from now on. Otherwise the model's own name must not
     stand for another build already: its answers would change their origin silently.
     """
-    builds.check_files(place.path)
-    try:
-        digest = store.find_build(builds.spelled(place.path), builds.stamp(place.path))
-        if digest is None:
-            tell(f"Reading the model in {place.path}, once.")
-            digest = builds.digest(place.path)
-        facts = builds.describe(place.path, digest)
-    except OSError as error:
-        name = Path(error.filename or "").name
-        raise ModelBroken(path=place.path, why=f"{name} cannot be read ({(error.strerror or '').lower()})") from error
-    build = store.register_build(facts)
-    name = alias or place.alias or f"local-{digest.hex()[:8]}"
+    family = builds.check_files(place.path)
+    known = store.find_build(builds.spelled(place.path), builds.stamp(place.path)) or _read(store, place.path, tell)
+    name = alias or place.alias or f"local-{known.digest.hex()[:8]}"
     row = store.alias(name)
     if alias or row is None:
-        store.point_alias(name, build)
-    elif row.digest != digest:
-        raise ModelChanged(alias=name, path=place.path, found=digest.hex()[:12], known=row.digest.hex()[:12])
-    return Model(alias=name, build=build, digest=digest, path=place.path)
+        store.point_alias(name, known.id)
+    elif row.digest != known.digest:
+        raise ModelChanged(alias=name, path=place.path, found=known.digest.hex()[:12], known=row.digest.hex()[:12])
+    return Model(alias=name, build=known.id, digest=known.digest, path=place.path, family=family)
+
+
+def _read(store: Store, path: Path, tell: Callable[[str], None]) -> KnownBuild:
+    """Hash and describe a build that is new or has changed, and refuse it if it is not what its manifest says."""
+    tell(f"Reading the model in {path}, once.")
+    try:
+        hashes = builds.hashes(path)
+        manifest.check(path, hashes)
+        facts = builds.describe(path, builds.digest(hashes))
+    except OSError as error:
+        name = Path(error.filename or "").name
+        raise ModelBroken(path=path, why=f"{name} cannot be read ({(error.strerror or '').lower()})") from error
+    return KnownBuild(store.register_build(facts), facts.digest)
+
+
+def installed(store: Store, models: Path, name: str) -> Model:
+    """A build that has just taken its name: from now on the name stands for it."""
+    return register(store, builds.ModelPlace(alias=name, path=(models / name).resolve()), alias=name)

@@ -9,18 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 from pipeline.errors import ModelBroken, ModelMissing, ModelNotGiven, NoModelYet
+from pipeline.models import ir
+from pipeline.models.ir import Widths
 from pipeline.store.values import BuildFacts
 
 MANIFEST = "pixmill.json"
+LANGUAGE = "openvino_language_model.xml"
 
 BUNDLED = {"demo": Path(__file__).parents[2] / "workers" / "demo" / "int4"}
 """models that ship with Pixmill, by their names; places only, since nothing of `workers` is imported here"""
@@ -42,10 +43,6 @@ NEEDED_JSON = (
     # Without it openvino-genai (2026.4) takes picture sizes of its own, and answers wrongly.
     "preprocessor_config.json",
 )
-PRECISIONS = {
-    "u4": "int4", "i4": "int4", "nf4": "nf4", "u8": "int8", "i8": "int8",
-    "f8e4m3": "fp8", "f8e5m2": "fp8", "f16": "fp16", "bf16": "bf16", "f32": "fp32",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,32 +110,41 @@ def spelled(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def digest(path: Path) -> bytes:
-    """The hash of all files but the manifest, names included: the build's identity."""
-    whole = hashlib.sha256()
+def hashes(path: Path) -> dict[str, str]:
+    """SHA-256 of each file but the manifest, by name."""
+    found = {}
     for name, file in _files(path):
         with file.open("rb") as stream:
-            whole.update(name.encode() + b"\0" + hashlib.file_digest(stream, "sha256").digest())
+            found[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
+
+
+def digest(hashes: Mapping[str, str]) -> bytes:
+    """The hash over all files but the manifest, names included: the build's identity."""
+    whole = hashlib.sha256()
+    for name, one in sorted(hashes.items()):
+        whole.update(name.encode() + b"\0" + bytes.fromhex(one))
     return whole.digest()
+
+
+def size(path: Path) -> int:
+    """Bytes of all files but the manifest."""
+    return sum(file.stat().st_size for _, file in _files(path))
 
 
 def describe(path: Path, digest: bytes) -> BuildFacts:
     """What the files of a build say about where it comes from and how it was made."""
     family = check_files(path)
     told = manifest(path)
-    language = path / "openvino_language_model.xml"
-    try:
-        weights, notes = _weights_and_notes(language)
-    except ElementTree.ParseError as error:
-        raise ModelBroken(path=path, why=f"{language.name} is damaged ({error})") from error
+    language = ir.read(path / LANGUAGE)
     return BuildFacts(
         digest=digest,
         family=family,
         source=told.get("source") or read_json(path / "config.json").get("_name_or_path"),
         revision=told.get("revision"),
-        precision=_precision(weights),
-        recipe=told.get("recipe") or notes.get("nncf", {}).get("weight_compression"),
-        tools=told.get("tools") or _tools(notes),
+        precision=_precision(language.widths),
+        recipe=told.get("recipe") or language.notes.get("nncf", {}).get("weight_compression"),
+        tools=told.get("tools") or tools(language.notes),
         licence=told.get("licence"),
         path=spelled(path),
         stamp=stamp(path),
@@ -178,49 +184,16 @@ def read_json(file: Path) -> dict[str, Any]:
     return value
 
 
-def _weights_and_notes(xml: Path) -> tuple[Counter[str], dict[str, Any]]:
-    """Parameters by element type, and the model's own notes (rt_info), read as a stream."""
-    weights: Counter[str] = Counter()
-    notes: dict[str, Any] = {}
-    depth = 0
-    for event, element in ElementTree.iterparse(xml, events=("start", "end")):
-        if event == "start":
-            depth += 1
-            continue
-        depth -= 1
-        if element.tag == "layer":
-            data = element.find("data")
-            if element.get("type") == "Const" and data is not None:
-                weights[data.get("element_type", "")] += _elements(data.get("shape", ""))
-            element.clear()
-        elif element.tag == "rt_info" and depth == 1:
-            notes = _tree(element)
-    return weights, notes
+def _precision(widths: Widths) -> str:
+    """The kind that most parameters of the language model are of."""
+    return max(widths, key=lambda kind: widths[kind].parameters) if widths else "unknown"
 
 
-def _elements(shape: str) -> int:
-    count = 1
-    for size in filter(None, shape.split(",")):
-        count *= int(size)
-    return count
-
-
-def _tree(element: ElementTree.Element) -> dict[str, Any]:
-    return {child.get("name") or child.tag: child.get("value") or _tree(child) for child in element}
-
-
-def _precision(weights: Mapping[str, int]) -> str:
-    kinds = Counter[str]()
-    for kind, count in weights.items():
-        kinds[PRECISIONS.get(kind, "")] += count
-    del kinds[""]
-    return max(kinds, key=lambda kind: kinds[kind]) if kinds else "unknown"
-
-
-def _tools(notes: Mapping[str, Any]) -> dict[str, str]:
-    tools = {name.removesuffix("_version"): value for name, value in notes.get("optimum", {}).items()}
+def tools(notes: Mapping[str, Any]) -> dict[str, str]:
+    """Versions of what made an IR, as its notes tell."""
+    made = {name.removesuffix("_version"): value for name, value in notes.get("optimum", {}).items()}
     if version := notes.get("nncf", {}).get("version"):
-        tools["nncf"] = version
+        made["nncf"] = version
     if version := notes.get("Runtime_version"):
-        tools["openvino"] = version
-    return tools
+        made["openvino"] = version
+    return made

@@ -17,12 +17,12 @@ from pipeline.database import WRITES
 from pipeline.jobs import Answer, BatchState, CacheHit, Claim, Failure, Item, Lane, State
 from pipeline.owner import Owner
 from pipeline.store import batches, builds, claims, dialects, endings, leases, requeueing, submission, tickets
-from pipeline.store.values import Added, AliasRow, BuildFacts, Counts, InvalidRow, OpenBatch
+from pipeline.store.values import Added, AliasRow, BuildFacts, Counts, InvalidRow, KnownBuild, OpenBatch
 
 if TYPE_CHECKING:
     from pipeline.store.views import Views
 
-__all__ = ["Added", "AliasRow", "BuildFacts", "Counts", "InvalidRow", "OpenBatch", "Store"]
+__all__ = ["Added", "AliasRow", "BuildFacts", "Counts", "InvalidRow", "KnownBuild", "OpenBatch", "Store"]
 
 
 class Store:
@@ -206,7 +206,7 @@ class Store:
 
     # --- builds ----------------------------------------------------------------------------------
 
-    def find_build(self, path: str, stamp: str) -> bytes | None:
+    def find_build(self, path: str, stamp: str) -> KnownBuild | None:
         """The digest of a directory that is as it was when it was last hashed."""
         with self.reading() as connection:
             return builds.find_build(connection, path, stamp)

@@ -12,15 +12,15 @@ import sqlalchemy as sa
 from pipeline.jobs import State
 from pipeline.prompts import canonical
 from pipeline.store.dialects import insert
-from pipeline.store.values import AliasRow, BuildFacts
+from pipeline.store.values import AliasRow, BuildFacts, KnownBuild
 from pipeline.tables import aliases, answers, builds, jobs, runtimes
 
 
-def find_build(connection: sa.Connection, path: str, stamp: str) -> bytes | None:
-    """The digest of a directory that is as it was when it was last hashed."""
-    query = sa.select(builds.c.digest).where(builds.c.path == path, builds.c.stamp == stamp).limit(1)
-    digest = connection.execute(query).scalar_one_or_none()
-    return None if digest is None else bytes(digest)
+def find_build(connection: sa.Connection, path: str, stamp: str) -> KnownBuild | None:
+    """The build in a directory that is as it was when it was last hashed."""
+    query = sa.select(builds.c.id, builds.c.digest).where(builds.c.path == path, builds.c.stamp == stamp).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else KnownBuild(row.id, bytes(row.digest))
 
 
 def register_build(connection: sa.Connection, facts: BuildFacts, now: float) -> int:

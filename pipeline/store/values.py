@@ -93,6 +93,14 @@ class BuildFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownBuild:
+    """A build's row and its digest."""
+
+    id: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class AliasRow:
     """The build an alias stands for."""
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from pipeline import tables as t
-from pipeline.store import AliasRow, Store
+from pipeline.store import AliasRow, KnownBuild, Store
 from tests.store_world import FACTS, RUNTIME, World, answer
 
 
@@ -23,7 +23,7 @@ def test_a_build_is_known_by_its_digest(store: Store, world: World) -> None:
 def test_a_moved_build_is_the_same_and_found_at_its_new_place(store: Store, world: World) -> None:
     moved = replace(FACTS, path="/elsewhere", stamp="2", precision="int8")
     assert store.register_build(moved) == world.build
-    assert store.find_build("/elsewhere", "2") == FACTS.digest
+    assert store.find_build("/elsewhere", "2") == KnownBuild(world.build, FACTS.digest)
     assert store.find_build("/models/m", "1") is None
     assert store.find_build("/elsewhere", "1") is None
     assert world.rows(sa.select(t.builds.c.precision))[0].precision == "int4"

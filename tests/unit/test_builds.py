@@ -56,22 +56,22 @@ def test_the_bundled_model_goes_by_its_name_unless_the_home_has_one(
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_described(family: str, tmp_path: Path) -> None:
     path = make(family, tmp_path / family)
-    facts = builds.describe(path, builds.digest(path))
+    facts = builds.describe(path, builds.digest(builds.hashes(path)))
     assert facts.family == json.loads((path / "config.json").read_text())["model_type"]
     assert facts.precision == "fp32"
-    assert facts.digest == builds.digest(path)
+    assert facts.digest == builds.digest(builds.hashes(path))
 
 
 def test_the_digest_follows_the_files_and_not_the_manifest(build: Path) -> None:
-    before, stamp = builds.digest(build), builds.stamp(build)
+    before, stamp = builds.digest(builds.hashes(build)), builds.stamp(build)
     (build / builds.MANIFEST).write_text("{}")
     (build / ".hidden").write_text("")
-    assert (builds.digest(build), builds.stamp(build)) == (before, stamp)
+    assert (builds.digest(builds.hashes(build)), builds.stamp(build)) == (before, stamp)
     weights = build / "openvino_language_model.bin"
     changed = bytearray(weights.read_bytes())
     changed[100] ^= 1
     weights.write_bytes(changed)
-    assert builds.digest(build) != before
+    assert builds.digest(builds.hashes(build)) != before
 
 
 def test_the_stamp_notices_a_touched_file(build: Path) -> None:
@@ -120,7 +120,13 @@ def test_precision_is_counted_in_the_weights(build: Path) -> None:
       <layer id="1" type="Const"><data element_type="f16" shape="100, 1"/></layer>
       <layer id="2" type="Const"><data element_type="u8" shape="20, 20"/></layer>
       <layer id="3" type="Const"><data element_type="i64" shape="100000"/></layer>
-    </layers><rt_info><nncf><version value="3.4.0"/>
+      <layer id="4" type="Multiply"/><layer id="5" type="MatMul"/><layer id="6" type="MatMul"/>
+    </layers><edges>
+      <edge from-layer="0" from-port="0" to-layer="4" to-port="0"/>
+      <edge from-layer="1" from-port="0" to-layer="4" to-port="1"/>
+      <edge from-layer="4" from-port="2" to-layer="5" to-port="1"/>
+      <edge from-layer="2" from-port="0" to-layer="6" to-port="1"/>
+    </edges><rt_info><nncf><version value="3.4.0"/>
       <weight_compression><mode value="int4_asym"/><group_size value="64"/></weight_compression>
     </nncf></rt_info></net>"""
     (build / "openvino_language_model.xml").write_text(ir)

@@ -10,16 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.models import builds
+from pipeline.models import builds, manifest
 from tests.known_answers import PRECISIONS
-from workers.demo import INT4, manifest
+from workers.demo import INT4
 from workers.demo.questions import KINDS
 
 MOST_BYTES = 4_000_000
 
 
+def manifest_differences(build: Path) -> list[str]:
+    return list(manifest.differences(builds.manifest(build)["files"], builds.hashes(build)))
+
+
 def test_it_is_byte_for_byte_what_its_manifest_says() -> None:
-    assert list(manifest.differences(INT4)) == []
+    assert manifest_differences(INT4) == []
 
 
 @pytest.mark.parametrize(
@@ -35,7 +39,7 @@ def test_a_change_to_it_is_seen(tmp_path: Path, change: object, told: str) -> No
     assert callable(change)
     build = Path(shutil.copytree(INT4, tmp_path / "build"))
     change(build / "config.json")
-    assert list(manifest.differences(build)) == [told]
+    assert manifest_differences(build) == [told]
 
 
 def test_it_is_small() -> None:
@@ -49,7 +53,7 @@ def test_it_holds_no_places_of_the_machine_that_made_it() -> None:
 
 
 def test_its_manifest_tells_how_well_it_answers() -> None:
-    told = manifest.read(INT4)
+    told = builds.manifest(INT4)
     assert told["licence"] == "Apache-2.0"
     for precision in ("fp32", "int8", "int4"):
         shares = told["accuracy"][precision]
@@ -60,8 +64,8 @@ def test_its_manifest_tells_how_well_it_answers() -> None:
 
 
 def test_the_program_reads_its_manifest() -> None:
-    facts = builds.describe(INT4, builds.digest(INT4))
-    told = manifest.read(INT4)
+    facts = builds.describe(INT4, builds.digest(builds.hashes(INT4)))
+    told = builds.manifest(INT4)
     assert (facts.family, facts.precision) == ("llava", "int4")
     assert (facts.source, facts.revision, facts.licence) == (told["source"], told["revision"], told["licence"])
 

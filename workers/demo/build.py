@@ -22,7 +22,7 @@ from typing import Any
 import click
 from safetensors import safe_open
 
-from workers.demo import manifest
+from pipeline.models import manifest
 from workers.demo.evaluate import Marks, examine
 from workers.demo.plan import CHECKPOINT, STATE
 from workers.demo.questions import KINDS

@@ -1,0 +1,60 @@
+"""pipeline.models.manifest: what a maker tells of a build, and what its files must be for it to be taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ModelBroken
+from pipeline.models import builds, manifest, register
+from pipeline.store import Store
+from tests.models import make
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    folder = make("internvl_chat", tmp_path / "tiny")
+    manifest.write(
+        folder, {"source": "somebody/model", "revision": "abc", "licence": "mit", "recipe": {"name": "none"}}
+    )
+    return folder
+
+
+def test_it_tells_what_the_files_say(build: Path) -> None:
+    told = builds.manifest(build)
+    assert (told["family"], told["source"], told["licence"]) == ("internvl_chat", "somebody/model", "mit")
+    assert told["bits"]["openvino_language_model"] == {"fp32": {"layers": 15, "parameters": 107840}}
+    assert told["size"] == sum(file.stat().st_size for file in build.iterdir() if file.name != builds.MANIFEST)
+    assert told["hash"] == builds.digest(builds.hashes(build)).hex()
+    assert told["files"].keys() == {file.name for file in build.iterdir()} - {builds.MANIFEST}
+
+
+def test_it_changes_nothing_of_the_build_s_identity(build: Path) -> None:
+    before = builds.digest(builds.hashes(build))
+    manifest.write(build, {"source": "somebody/else"})
+    assert builds.digest(builds.hashes(build)) == before
+
+
+def test_a_build_that_is_not_what_it_says_is_refused(build: Path, store: Store) -> None:
+    place = builds.ModelPlace(alias="tiny", path=build)
+    assert register(store, place).family == "internvl_chat"
+    weights = build / "openvino_language_model.bin"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    with pytest.raises(ModelBroken, match=r"openvino_language_model\.bin has changed\. Make or pull it again"):
+        register(store, place)
+    weights.rename(build / "more.bin")
+    with pytest.raises(ModelBroken, match=r"openvino_language_model\.bin is missing"):
+        register(store, place)
+
+
+def test_all_differences_are_counted(build: Path) -> None:
+    (build / "more.txt").touch()
+    (build / "config.json").write_text((build / "config.json").read_text() + " ")
+    with pytest.raises(ModelBroken, match=r"config\.json has changed, and 1 more differ"):
+        manifest.check(build, builds.hashes(build))
+
+
+def test_a_build_without_one_promises_nothing(tmp_path: Path) -> None:
+    folder = make("llava", tmp_path)
+    manifest.check(folder, builds.hashes(folder))
