@@ -12,7 +12,7 @@ import click
 
 from pipeline.errors import UsageError
 from pipeline.locators import Picture
-from pipeline.prompts import CAPTION, MAX_TOKENS, Prompt, Sampling
+from pipeline.prompts import Defaults, Prompt, Sampling
 from pipeline.settings import Settings
 from pipeline.sources.paths import from_paths, read_list
 
@@ -73,13 +73,15 @@ class Questions:
 
     question: tuple[str, ...]
     system: str | None
-    max_tokens: int
+    max_tokens: int | None
     temperature: float
     seed: int | None
 
-    def prompts(self) -> list[Prompt]:
-        sampling = Sampling(max_tokens=self.max_tokens, temperature=self.temperature, seed=self.seed)
-        asked = dict.fromkeys(self.question or (CAPTION,))
+    def prompts(self, defaults: Defaults) -> list[Prompt]:
+        """With what the model's family is asked, and how briefly, where nobody says."""
+        length = self.max_tokens or defaults.max_tokens
+        sampling = Sampling(max_tokens=length, temperature=self.temperature, seed=self.seed)
+        asked = dict.fromkeys(self.question or (defaults.caption,))
         return [Prompt.ask(question, system=self.system, sampling=sampling) for question in asked]
 
     def spec(self) -> dict[str, Any]:
@@ -148,7 +150,12 @@ questions = together(
     Questions,
     click.option("-q", "--question", multiple=True, metavar="TEXT", help="What to ask. Repeatable; none: captions."),
     click.option("-s", "--system", metavar="TEXT", help="A system prompt for all questions."),
-    click.option("--max-tokens", type=click.IntRange(min=1), default=MAX_TOKENS, show_default=True, metavar="N"),
+    click.option(
+        "--max-tokens",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="How long an answer may be; if not given, what suits the model's family.",
+    ),
     click.option(
         "--temperature",
         type=click.FloatRange(0, 2),

@@ -14,6 +14,14 @@ MAX_TOKENS = 128
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Defaults:
+    """What a model is asked, and how long its answer may be, when nobody says."""
+
+    caption: str = CAPTION
+    max_tokens: int = MAX_TOKENS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
     """How tokens are chosen. Greedy unless a temperature is set.
 

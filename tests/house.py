@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.jobs import Item
 from pipeline.locators import Picture
 from pipeline.models import Model
-from pipeline.prompts import Prompt, Sampling
+from pipeline.prompts import Defaults, Prompt, Sampling
 from pipeline.store import Store
 from pipeline.store.values import Added, BuildFacts, Counts
 from pipeline.submit import ask_each, submit
@@ -66,7 +66,9 @@ class House:
         facts = BuildFacts(digest=digest, family="fake", precision="none", path=f"/models/{alias}", stamp="1")
         build = self.store.register_build(facts)
         self.store.point_alias(alias, build)
-        return Model(alias=alias, build=build, digest=digest, path=Path("/models") / alias, family="fake")
+        return Model(
+            alias=alias, build=build, digest=digest, path=Path("/models") / alias, family="fake", defaults=Defaults()
+        )
 
     def worker(self, **changes: Any) -> Worker:
         engine = EngineConfig(engine="fake", model="", max_num_seqs=self.max_num_seqs, script=self.script)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pipeline.errors import ModelBroken, ModelChanged
 from pipeline.models import builds, manifest
+from pipeline.models.catalogue import FAMILIES
+from pipeline.prompts import Defaults
 from pipeline.store import Store
 from pipeline.store.values import KnownBuild
 
@@ -21,6 +23,7 @@ class Model:
     digest: bytes
     path: Path
     family: str
+    defaults: Defaults
 
 
 def register(
@@ -43,7 +46,22 @@ def register(
         store.point_alias(name, known.id)
     elif row.digest != known.digest:
         raise ModelChanged(alias=name, path=place.path, found=known.digest.hex()[:12], known=row.digest.hex()[:12])
-    return Model(alias=name, build=known.id, digest=known.digest, path=place.path, family=family)
+    return Model(
+        alias=name,
+        build=known.id,
+        digest=known.digest,
+        path=place.path,
+        family=family,
+        defaults=_defaults(place.path, family),
+    )
+
+
+def _defaults(path: Path, family: str) -> Defaults:
+    """What the build's manifest wants to be asked, else what suits its family."""
+    told = builds.manifest(path).get("defaults")
+    if told:
+        return Defaults(**told)
+    return FAMILIES[family].defaults if family in FAMILIES else Defaults()
 
 
 def _read(store: Store, path: Path, tell: Callable[[str], None]) -> KnownBuild:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pipeline.prompts import Defaults
+
+BRIEFLY = Defaults(caption="Describe this picture in one or two sentences.")
+"""unasked, models of these families describe a picture in paragraphs"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
@@ -15,10 +20,7 @@ class Family:
     title: str
     recipe: str
     npu_recipe: str
-    caption: str = "Describe this picture in one or two sentences."
-    """what is asked when nothing is"""
-    max_tokens: int = 128
-    """how long an answer may be if nothing is said"""
+    defaults: Defaults = BRIEFLY
     own_code: bool = False
     """its checkpoints carry modelling code of their own, which conversion runs"""
 

@@ -8,6 +8,8 @@ import pytest
 
 from pipeline.errors import ModelBroken
 from pipeline.models import builds, manifest, register
+from pipeline.models.catalogue import BRIEFLY
+from pipeline.prompts import Defaults
 from pipeline.store import Store
 from tests.models import make
 
@@ -46,6 +48,13 @@ def test_a_build_that_is_not_what_it_says_is_refused(build: Path, store: Store) 
     weights.rename(build / "more.bin")
     with pytest.raises(ModelBroken, match=r"openvino_language_model\.bin is missing"):
         register(store, place)
+
+
+def test_a_model_is_asked_as_its_manifest_says_else_as_its_family_is(build: Path, store: Store) -> None:
+    place = builds.ModelPlace(alias="tiny", path=build)
+    assert register(store, place).defaults == BRIEFLY
+    manifest.write(build, {"defaults": {"caption": "What is it?", "max_tokens": 7}})
+    assert register(store, place).defaults == Defaults(caption="What is it?", max_tokens=7)
 
 
 def test_all_differences_are_counted(build: Path) -> None:

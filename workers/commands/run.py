@@ -51,7 +51,7 @@ def run(
     with open_store(settings) as store:
         with session(settings, store, engine, quiet=quiet) as here:
             pictures = inputs.pictures(settings, warn=here.progress.note)
-            items = ask_each(pictures, questions.prompts(), here.model.alias)
+            items = ask_each(pictures, questions.prompts(here.model.defaults), here.model.alias)
             if dry_run:
                 return show_rehearsal(rehearse(store, items, force=force), as_json=as_json)
             spec = {"model": here.model.alias, **inputs.spec(), **questions.spec()}

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import click
 from safetensors import safe_open
 
 from pipeline.models import manifest
+from pipeline.prompts import Defaults
 from workers.demo.evaluate import Marks, examine
 from workers.demo.plan import CHECKPOINT, STATE
 from workers.demo.questions import KINDS
@@ -114,6 +116,7 @@ def facts(run: Path, commit: str, figures: Mapping[str, Any]) -> dict[str, Any]:
         plan = json.loads(state.metadata()["plan"])
     return {
         "name": "demo",
+        "defaults": asdict(Defaults(max_tokens=96)),
         "knows": knowledge(),
         "source": SOURCE,
         "revision": commit,
