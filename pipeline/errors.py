@@ -104,6 +104,92 @@ class ModelChanged(SetupError):
     If the change is meant, run: pixmill models alias {alias} {path}"""
 
 
+class ModelNameUnfit(UsageError):
+    """{name!r} cannot be a model's name: {why}. Choose one with --name."""
+
+
+class ModelNameTaken(SetupError):
+    """{path} is there already and is no model. Move it away, or choose another name with --name."""
+
+
+class ModelBusy(SetupError):
+    """Another pixmill is making or removing the model {name!r} right now. Wait until it has ended, or end it."""
+
+
+class ModelsUnwritable(SetupError):
+    """The folder of models {path} cannot be changed: {why}. Make it writable, or point PIXMILL_HOME elsewhere."""
+
+
+class DiskTooSmall(SetupError):
+    """The model {name!r} takes {needs} more in {path}, where {free} are free.
+    Free some space, or point PIXMILL_HOME to a larger disk, and run the same command again."""
+
+
+class DiskFull(SetupError):
+    """There was no room left for the model {name!r} in {path}. Free some space and run the same command again."""
+
+
+class ModelUnreadable(SetupError):
+    """OpenVINO {version} cannot read {path}: {why}. If a newer one wrote it: pip install --upgrade openvino-genai"""
+
+
+class ModelCompressed(SetupError):
+    """The weights of {path} are {kinds} already: compressing them again would only lose more.
+    Start from a build in floating point, which `pixmill models convert CHECKPOINT --recipe fp16` makes."""
+
+
+class RecipeUnknown(UsageError):
+    """There is no recipe {name!r}. Recipes: {known}"""
+
+
+class RecipeUnfit(SetupError):
+    """The recipe {recipe} does not fit {part}: groups of {group_size} do not divide its layers, {widths} wide.
+    This fits: --weight-format int4 --group-size {fitting}"""
+
+
+class RecipeNeedsData(UsageError):
+    """The recipe {recipe} looks at data with the checkpoint at hand. Use `pixmill models convert` for it."""
+
+
+class NothingToCompress(UsageError):
+    """The recipe {recipe} leaves all weights as they are: there is nothing to compress."""
+
+
+class CompressionFailed(SetupError):
+    """{part} could not be compressed: {why}"""
+
+
+class VisionUnsupported(SetupError):
+    """The vision tower of {family} cannot be quantised yet: {why}. Leave out --vision."""
+
+
+class VisionTooFar(SetupError):
+    """The quantised vision tower sees too differently: {figures}. Nothing was changed.
+    Try other pictures with --calibrate DIR, or leave out --vision."""
+
+
+class PicturesTooFew(SetupError):
+    """{folder} has {found} pictures that can be opened, and calibration takes {least} at least."""
+
+
+class FamilyUnsupported(SetupError):
+    """{path} is a model of the family {family!r}, for which there is no recipe. Families: {known}"""
+
+
+class ConvertExtraMissing(SetupError):
+    """Converting a checkpoint needs packages that are not installed here ({missing}).
+    Install them with: {python} -m pip install 'pixmill[convert]'"""
+
+
+class ConversionFailed(SetupError):
+    """{checkpoint} could not be converted: {why}. All that was said is in {log}"""
+
+
+class CodeUntrusted(SetupError):
+    """{title} checkpoints carry Python code of their own, which conversion runs. Look at it in {place}, then add
+    {flags} to the command."""
+
+
 class DeviceUnknown(SetupError):
     """There is no device {device!r} here. Devices: {devices}"""
 

@@ -56,6 +56,12 @@ class Recipe:
     vision: Weights = INT8
     others: Weights = INT8
     """text embeddings, mergers, resamplers, projections"""
+    floats: Literal["fp16", "fp32"] = "fp16"
+    """how a checkpoint is exported, before anything is compressed"""
+
+    @property
+    def compresses(self) -> bool:
+        return any(part.bits for part in (self.language, self.vision, self.others))
 
     def part(self, stem: str) -> Weights:
         """For the sub-model whose files have this stem."""
@@ -90,5 +96,6 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(name="int4", language=_ASYM),
         Recipe(name="int8", language=INT8),
         Recipe(name="fp16", language=AS_IT_IS, vision=AS_IT_IS, others=AS_IT_IS),
+        Recipe(name="fp32", language=AS_IT_IS, vision=AS_IT_IS, others=AS_IT_IS, floats="fp32"),
     )
 }

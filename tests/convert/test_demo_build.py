@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from transformers import AutoProcessor
 
-from workers.demo.build import RECIPES, convert
+from workers.demo.build import RECIPES, make
 from workers.demo.drawing import draw
 from workers.demo.evaluate import Part, answers, papers
 from workers.demo.plan import CHECKPOINT
@@ -46,12 +46,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=RECIPES)
 def build(request: pytest.FixtureRequest, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return convert(checkpoint, tmp_path_factory.mktemp("builds") / request.param, request.param)
+    return make(checkpoint, tmp_path_factory.mktemp("builds") / request.param, request.param)
 
 
 @pytest.fixture(scope="module")
 def exact(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> genai.ContinuousBatchingPipeline:
-    folder = convert(checkpoint, tmp_path_factory.mktemp("builds") / "fp32", "fp32")
+    folder = make(checkpoint, tmp_path_factory.mktemp("builds") / "fp32", "fp32")
     return genai.ContinuousBatchingPipeline(str(folder), genai.SchedulerConfig(), "CPU", F32)
 
 

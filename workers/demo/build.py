@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,70 +20,34 @@ import click
 from safetensors import safe_open
 
 from pipeline.models import manifest
+from pipeline.models.recipes import RECIPES as FAMILY_RECIPES
+from pipeline.models.recipes import Recipe, Weights
 from pipeline.prompts import Defaults
+from workers.conversion.convert import convert, tools
 from workers.demo.evaluate import Marks, examine
 from workers.demo.plan import CHECKPOINT, STATE
 from workers.demo.questions import KINDS
 from workers.demo.world import BACKGROUNDS, COLORS, GLYPHS, MOST_THINGS, SHAPES, SIZES
 
-RECIPES: Mapping[str, Mapping[str, str]] = {
-    "fp32": {"weight-format": "fp32"},
-    "int8": {"weight-format": "int8"},
-    # Widths are multiples of 64 but not of 128.
-    "int4": {"weight-format": "int4", "group-size": "64", "ratio": "1.0"},
+# Widths are multiples of 64 but not of 128.
+INT4 = Weights(mode="int4_asym", group_size=64)
+RECIPES: Mapping[str, Recipe] = {
+    "fp32": FAMILY_RECIPES["fp32"],
+    "int8": FAMILY_RECIPES["int8"],
+    "int4": Recipe(name="demo", language=INT4),
 }
-TOOLS = (
-    "optimum-intel",
-    "optimum",
-    "transformers",
-    "nncf",
-    "torch",
-    "openvino",
-    "openvino-genai",
-    "openvino-tokenizers",
-)
 SOURCE = "trained from nothing by workers/demo/train.py"
 LICENCE = "Apache-2.0"
 
 log = logging.getLogger("pixmill.demo.build")
 
 
-def convert(checkpoint: Path, out: Path, recipe: str) -> Path:
-    """Export and compress a checkpoint into the folder `out`."""
+def make(checkpoint: Path, out: Path, recipe: str) -> Path:
+    """Export and compress a checkpoint into the folder `out`, as any other model is."""
     shutil.rmtree(out, ignore_errors=True)
-    options = [word for name, value in RECIPES[recipe].items() for word in (f"--{name}", value)]
-    command = [sys.executable, "-m", "optimum.commands.optimum_cli", "export", "openvino", "--model", str(checkpoint)]
-    task = ["--task", "image-text-to-text"]
-    subprocess.run([*command, *task, *options, str(out)], check=True, env=os.environ | QUIET)
-    _name_the_size(out / "preprocessor_config.json")
-    _forget_paths(out / "openvino_config.json")
+    out.mkdir(parents=True)
+    convert(checkpoint, out, RECIPES[recipe], log=out.with_name(f"{recipe}.log"), tell=log.info)
     return out
-
-
-QUIET = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-
-
-def _name_the_size(path: Path) -> None:
-    """Make openvino-genai warp the whole picture, as the checkpoint's processor does.
-
-    It reads only `shortest_edge` and `crop_size` for LLaVA, makes each side at least the crop's, and crops:
-    without the entry, 4:3 pictures lost their ends (43 % of answers right instead of 98 %).
-    """
-    config = json.loads(path.read_text(encoding="utf-8"))
-    config["size"]["shortest_edge"] = 1
-    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-
-
-def _forget_paths(path: Path) -> None:
-    """Where the checkpoint lay on the machine that made the build is nobody's business."""
-    if not path.exists():  # written only where weights were compressed
-        return
-    config = json.loads(path.read_text(encoding="utf-8"), object_hook=_without_places)
-    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-
-
-def _without_places(entry: dict[str, Any]) -> dict[str, Any]:
-    return {name: None if name in ("processor", "tokenizer") else value for name, value in entry.items()}
 
 
 def accuracy(marks: Mapping[str, Marks]) -> dict[str, dict[str, float]]:
@@ -122,8 +82,8 @@ def facts(run: Path, commit: str, figures: Mapping[str, Any]) -> dict[str, Any]:
         "revision": commit,
         "seed": plan["seed"],
         "plan": plan,
-        "recipe": RECIPES["int4"],
-        "tools": {tool: version(tool) for tool in TOOLS} | {"python": platform.python_version()},
+        "recipe": RECIPES["int4"].document(),
+        "tools": tools(),
         "licence": LICENCE,
         **figures,
     }
@@ -133,7 +93,7 @@ def build_all(run: Path, out: Path, scenes: int, commit: str) -> Path:
     """All builds with their figures; the folder of the INT4 one, which is shipped."""
     shares = {}
     for recipe in RECIPES:
-        build = convert(run / CHECKPOINT, out / recipe, recipe)
+        build = make(run / CHECKPOINT, out / recipe, recipe)
         shares[recipe] = accuracy(examine(build, scenes, settings={"INFERENCE_PRECISION_HINT": "f32"}))
         log.info("%s: %s", recipe, json.dumps(shares[recipe]))
     shares["int4, bf16"] = accuracy(examine(build, scenes, settings={"INFERENCE_PRECISION_HINT": "bf16"}))
