@@ -10,16 +10,27 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from pipeline.display import duration, number
+from pipeline.display import duration, number, size
 
 WINDOW_S = 30.0
 """the rate is that of the last half minute: captions of a folder differ in length"""
+
+
+class Unit(NamedTuple):
+    """How amounts and rates are spelled."""
+
+    amount: Callable[[int], str]
+    rate: Callable[[float], str]
+
+
+COUNT = Unit(number, lambda rate: f"{rate:,.{1 if rate < 100 else 0}f}/s")
+BYTES = Unit(size, lambda rate: f"{size(round(rate))}/s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +80,13 @@ class Progress:
         self,
         label: str = "",
         *,
+        unit: Unit = COUNT,
         quiet: bool = False,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._label = label
+        self._unit = unit
         self._console = console or Console(stderr=True, highlight=False)
         self._clock = clock
         self._quiet = quiet
@@ -120,7 +133,7 @@ class Progress:
     def _show(self, now: float) -> None:
         self._shown = (now, self._tally)
         self._rate.see(now, self._tally.ended)
-        text = figures(self._tally, self._rate.per_second)
+        text = figures(self._tally, self._rate.per_second, self._unit)
         if self._bar is not None:
             shown = None if self._tally.growing else self._tally.total
             self._bar.update(self._bar.task_ids[0], completed=self._tally.ended, total=shown, figures=text)
@@ -129,19 +142,19 @@ class Progress:
             self.note(f"{self._label} {text}".strip())
 
 
-def figures(tally: Tally, rate: float | None) -> str:
+def figures(tally: Tally, rate: float | None, unit: Unit = COUNT) -> str:
     """`1,200 of 5,000 · 3 failed · 2.1/s · 30 min 10 s left`."""
-    parts = [_of(tally)]
+    parts = [_of(tally, unit)]
     if tally.failed:
         parts.append(f"{number(tally.failed)} failed")
     if rate is not None:
-        parts.append(f"{rate:,.{1 if rate < 100 else 0}f}/s")
+        parts.append(unit.rate(rate))
         if tally.total is not None and not tally.growing and tally.total > tally.ended:
             parts.append(f"{duration((tally.total - tally.ended) / rate)} left")
     return " · ".join(parts)
 
 
-def _of(tally: Tally) -> str:
+def _of(tally: Tally, unit: Unit) -> str:
     if tally.total is None:
-        return number(tally.ended)
-    return f"{number(tally.ended)} of {number(tally.total)}{'+' if tally.growing else ''}"
+        return unit.amount(tally.ended)
+    return f"{unit.amount(tally.ended)} of {unit.amount(tally.total)}{'+' if tally.growing else ''}"

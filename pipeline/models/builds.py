@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.errors import ModelBroken, ModelMissing, ModelNotGiven, NoModelYet
 from pipeline.models import ir
 from pipeline.models.ir import Widths
+from pipeline.models.staging import restore
 from pipeline.store.values import BuildFacts
 
 MANIFEST = "pixmill.json"
@@ -69,6 +70,7 @@ def find_model(name: str | None, home: Path) -> ModelPlace:
 def named(name: str, home: Path) -> ModelPlace | None:
     """The place of a model that goes by its name: a folder in `home/models`, else one that ships with Pixmill."""
     folder = home / "models" / name
+    restore(home / "models", name)
     if (folder / "config.json").is_file() and Path(name).name == name:
         return ModelPlace(alias=name, path=folder.resolve())
     return ModelPlace(alias=name, path=BUNDLED[name]) if name in BUNDLED else None

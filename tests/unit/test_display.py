@@ -28,6 +28,24 @@ def test_duration(seconds: float, text: str) -> None:
     assert display.duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (9_960, "10 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1.0 MB"),
+        (512_000_000, "512 MB"),
+        (3_100_000_000, "3.1 GB"),
+        (10**16, "10,000 TB"),
+    ],
+)
+def test_size(count: int, text: str) -> None:
+    assert display.size(count) == text
+
+
 def test_moment_is_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 

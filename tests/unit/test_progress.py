@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.progress import Progress, Rate, Tally, figures
+from pipeline.progress import BYTES, Progress, Rate, Tally, figures
 
 
 class Clock:
@@ -30,6 +30,12 @@ def test_lines_come_every_few_seconds_and_at_the_end() -> None:
             clock.now += 0.5
     lines = out.getvalue().splitlines()
     assert lines == ["0 of 20", "10 of 20 · 2.0/s · 5.0 s left", "20 of 20 · 2.0/s"]
+
+
+def test_bytes_are_spelled_as_bytes() -> None:
+    assert figures(Tally(done=1_200_000, total=512_000_000), 2_500_000.4, BYTES) == (
+        "1.2 MB of 512 MB · 2.5 MB/s · 3 min 24 s left"
+    )
 
 
 def test_the_last_state_is_shown_once_also_after_an_error() -> None:
