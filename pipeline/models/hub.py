@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huggingface_hub import HfApi, ModelInfo, constants, hf_hub_url, snapshot_download
+from huggingface_hub import HfApi, ModelInfo, constants, hf_hub_download, hf_hub_url, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -140,6 +140,14 @@ class Hub:
             except LocalEntryNotFoundError as error:
                 raise HubUnreachable(hub=self.endpoint, why=_line(error)) from error
         return Path(folder)
+
+    def remember(self, repo: str, name: str) -> None:
+        """One file of a repository as it is now, in the cache, for who asks for it by the repository's name."""
+        with self._complaining(repo, None):
+            try:
+                hf_hub_download(repo, name, endpoint=self.endpoint)
+            except LocalEntryNotFoundError as error:
+                raise HubUnreachable(hub=self.endpoint, why=_line(error)) from error
 
     def _bring(self, snapshot: Snapshot, file: RemoteFile, path: Path, tell: Tell) -> None:
         """Append what is missing, again as long as each try brings something; then it is for the person to decide."""

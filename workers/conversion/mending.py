@@ -11,6 +11,8 @@ Json = dict[str, Any]
 
 
 def mend(build: Path, family: str) -> None:
+    for code in build.glob("*.py"):
+        code.unlink()  # copied from the checkpoint; an engine never runs it
     for name, change in (*EVERYWHERE.items(), *BY_FAMILY.get(family, {}).items()):
         if (build / name).exists():
             _rewrite(build / name, change)
@@ -18,7 +20,7 @@ def mend(build: Path, family: str) -> None:
 
 def _without_places(config: Json) -> Json:
     """Where the checkpoint lay on the machine that made the build is nobody's business."""
-    places = ("processor", "tokenizer", "_name_or_path", "name_or_path")
+    places = ("processor", "tokenizer", "_name_or_path", "name_or_path", "model_name")
     kept = {name: _without_places(value) if isinstance(value, dict) else value for name, value in config.items()}
     return {name: None if name in places and _is_place(value) else value for name, value in kept.items()}
 
