@@ -78,6 +78,13 @@ class DatabaseDamaged(SetupError):
     """The database {url} cannot be used: {why}"""
 
 
+# --- the broker --------------------------------------------------------------------------------
+
+
+class BrokerUnreachable(SetupError):
+    """The broker {url} cannot be reached: {why}. Start Redis there, or set PIXMILL_BROKER_URL."""
+
+
 # --- models and devices ------------------------------------------------------------------------
 
 
@@ -105,11 +112,19 @@ class ModelChanged(SetupError):
 
 
 class ModelNameUnfit(UsageError):
-    """{name!r} cannot be a model's name: {why}. Choose one with --name."""
+    """{name!r} cannot be a model's name: {why}."""
 
 
 class ModelNameTaken(SetupError):
     """{path} is there already and is no model. Move it away, or choose another name with --name."""
+
+
+class ModelInUse(SetupError):
+    """The model {name!r} is at work in {workers}. End that first, or remove the model later."""
+
+
+class ModelNotOurs(SetupError):
+    """{name} {why}, so Pixmill does not remove it."""
 
 
 class ModelBusy(SetupError):
@@ -144,7 +159,7 @@ class RecipeUnknown(UsageError):
 
 class RecipeUnfit(SetupError):
     """The recipe {recipe} does not fit {part}: groups of {group_size} do not divide its layers, {widths} wide.
-    This fits: --weight-format int4 --group-size {fitting}"""
+    This fits: {fitting}"""
 
 
 class RecipeNeedsData(UsageError):
@@ -156,7 +171,11 @@ class NothingToCompress(UsageError):
 
 
 class CompressionFailed(SetupError):
-    """{part} could not be compressed: {why}"""
+    """NNCF could not compress {part}: {why}"""
+
+
+class PartUnwritable(SetupError):
+    """{path} could not be written: {why}. If the disk is full, free some space and run the same command again."""
 
 
 class VisionUnsupported(SetupError):
@@ -169,7 +188,7 @@ class VisionTooFar(SetupError):
 
 
 class PicturesTooFew(SetupError):
-    """{folder} has {found} pictures that can be opened, and calibration takes {least} at least."""
+    """Calibration takes {least} pictures at least, and in {folder} only {found} can be opened."""
 
 
 class FamilyUnsupported(SetupError):
@@ -188,6 +207,61 @@ class ConversionFailed(SetupError):
 class CodeUntrusted(SetupError):
     """{title} checkpoints carry Python code of their own, which conversion runs. Look at it in {place}, then add
     {flags} to the command."""
+
+
+class NotInCatalogue(UsageError):
+    """There is no model {name!r} in the catalogue{near} It has: {known}.
+    Any other is named by its repository on the hub: ORG/NAME."""
+
+
+class NoReadyBuild(SetupError):
+    """There is no ready OpenVINO build of {name}{why}. Make one: pixmill models convert {repo}"""
+
+
+class RepoUnknown(SetupError):
+    """There is no model {repo!r} on {hub}, or it is private. Look at the spelling (ORG/NAME, capitals count);
+    for a private one set HF_TOKEN to a token that may read it."""
+
+
+class RevisionUnknown(SetupError):
+    """The model {repo} has no revision {revision!r}. {hub}/{repo}/tree/main lists its branches, tags and commits."""
+
+
+class RepoGated(SetupError):
+    """The model {repo} is given only to those who accept its licence. Do so on {hub}/{repo},
+    then set HF_TOKEN to a token of that account and run the same command again."""
+
+
+class HubRefused(SetupError):
+    """The hub {hub} refused: {why}. If HF_TOKEN is set, see whether the token is still valid and may read {repo}."""
+
+
+class HubUnreachable(SetupError):
+    """The hub {hub} cannot be reached: {why}. Look at the network, at HTTPS_PROXY and at HF_ENDPOINT,
+    then run the same command again."""
+
+
+class HubFailed(SetupError):
+    """The hub {hub} failed: {why}. What has come so far is kept: run the same command again later."""
+
+
+class HubOffline(SetupError):
+    """HF_HUB_OFFLINE is set, so nothing is fetched. Unset it to pull {repo}."""
+
+
+class DownloadCut(SetupError):
+    """The download of {file} ended at {done} of {total}: {why}. What has come is kept:
+    run the same command again to go on from there."""
+
+
+class DownloadWrong(SetupError):
+    """{file} came with other content than {repo} names for it, and was removed; the rest is kept.
+    Run the same command again to fetch it once more."""
+
+
+class ModelUnverified(SetupError):
+    """The model {name} failed its check on {device}: {why}.
+    `pixmill models verify {name} --device {device}` looks again; --unverified uses it all the same."""
 
 
 class DeviceUnknown(SetupError):
@@ -220,6 +294,19 @@ class BatchUnknown(SetupError):
 
 class BatchTaken(SetupError):
     """The batch {name!r} was made by another command ({spec}). Choose another --name."""
+
+
+class BatchEnded(SetupError):
+    """The batch {name!r} is {state} since {when}, so it cannot be {verb}.
+    `pixmill batch rerun {name}` runs its items again."""
+
+
+class DeadlineUnfit(UsageError):
+    """The deadline {text!r} {why}. Give a span such as 90m, 24h or 2d, or a moment such as 2026-11-21T08:00."""
+
+
+class WorkerUnknown(SetupError):
+    """There is no worker {name!r}. `pixmill worker ls` lists those at work, by their number and their owner."""
 
 
 class JobUnknown(SetupError):

@@ -8,17 +8,24 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote_from_bytes
 
 from pipeline.errors import DecodersFailed, ImageTimeout, ImageUnreadable
+from pipeline.settings import Settings
 from workers.child import Child, Death, Refused, StartsExhausted
+from workers.pixels import CHANNELS
 
 AHEAD = 2
 """Pictures sent to one decoder: the next waits in its socket, so that it never waits for us."""
 
 GRACE = 2.0
 """Seconds beyond its own time limit before a decoder is killed: it reports a timeout itself if it can."""
+
+OWN_MEMORY = 1 << 29
+"""Address space of a decoder beside its picture."""
+COPIES = 4
+"""Copies of a picture that decoding, turning and converting it may need at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +37,16 @@ class DecodeLimits:
     seconds: float
     memory: int
     allowed_roots: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(
+            max_bytes=settings.max_picture_bytes,
+            max_pixels=settings.max_picture_pixels,
+            seconds=settings.picture_seconds,
+            memory=OWN_MEMORY + COPIES * CHANNELS * settings.max_picture_pixels,
+            allowed_roots=None if settings.allowed_roots is None else tuple(map(str, settings.allowed_roots)),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,13 +19,8 @@ from workers.engine.client import Engine
 from workers.engine.requests import EngineConfig
 from workers.feeder import Feeder
 from workers.pictures import Pictures
-from workers.pixels import CHANNELS, Pixels
+from workers.pixels import Pixels
 from workers.work import Places
-
-DECODER_MEMORY = 1 << 29
-"""Address space of a decoder beside its picture."""
-COPIES = 4
-"""Copies of a picture that decoding, turning and converting it may need at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +50,12 @@ class WorkerConfig:
             cache_size=options.cache_size,
             enable_prefix_caching=options.enable_prefix_caching,
         )
-        limits = DecodeLimits(
-            max_bytes=settings.max_picture_bytes,
-            max_pixels=settings.max_picture_pixels,
-            seconds=settings.picture_seconds,
-            memory=DECODER_MEMORY + COPIES * CHANNELS * settings.max_picture_pixels,
-            allowed_roots=None if settings.allowed_roots is None else tuple(map(str, settings.allowed_roots)),
+        return cls(
+            engine=engine,
+            limits=DecodeLimits.of(settings),
+            media_root=settings.media_root,
+            stall_s=settings.engine_stall_seconds,
         )
-        return cls(engine=engine, limits=limits, media_root=settings.media_root, stall_s=settings.engine_stall_seconds)
 
 
 class Worker:

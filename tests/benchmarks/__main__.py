@@ -9,6 +9,7 @@ SUITE = (
     ("bench_store",),
     ("bench_feeder",),
     ("bench_run", "both"),
+    ("bench_compress",),
 )
 
 

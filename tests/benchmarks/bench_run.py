@@ -68,7 +68,7 @@ def compare(
     }
     bare_command = [sys.executable, "-m", "tests.benchmarks.bare", json.dumps(request)]
     asked = [part for question in questions for part in ("-q", question)]
-    options = ["--max-tokens", str(max_tokens), "--max-num-seqs", str(running), "--json", "--quiet"]
+    options = ["--max-tokens", str(max_tokens), "--max-num-seqs", str(running), "--unverified", "--json", "--quiet"]
     program = str(Path(sys.executable).with_name("pixmill"))
     run_command = [program, "run", str(folder), "-m", str(model), *asked, *options]
     bares, runs = [], []

@@ -86,7 +86,7 @@ def work(store: Store, group: int, count: int, batch: int | None = None) -> None
         with ticketing():
             tickets = store.tickets(MODEL, size=16, count=max(1, group // 16), batch=batch)
         with claiming():
-            claims = store.claim([id for ids in tickets for id in ids], worker)
+            claims = store.claim([id for ticket in tickets for id in ticket.ids], worker)
         endings = [answer(claim) for claim in claims]
         with finishing():
             written = store.finish(endings, worker=worker, build=build, runtime=runtime)

@@ -1,0 +1,117 @@
+"""`pixmill models compress`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline import listing
+from pipeline.context import open_store
+from pipeline.display import echo_json, table
+from pipeline.errors import UsageError
+from pipeline.models import Model, builds, choosing, installed
+from pipeline.models.announcing import announce
+from pipeline.models.builds import find_model
+from pipeline.models.choosing import Asked
+from pipeline.settings import read_settings
+
+HEAD = ("PART", "WIDTH", "LAYERS", "PARAMETERS")
+TOLD = ("family", "bits", "size", "recipe", "fallbacks", "vision", "tools", "compressed_from")
+
+
+@click.command()
+@click.argument("model", metavar="DIR|NAME")
+@choosing.of_build
+@click.option("--vision", type=click.Choice(["w8a8"]), help="Quantise the vision tower in full, for speed on CPUs.")
+@click.option(
+    "--calibrate",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Pictures to do that by; drawn scenes without it.",
+)
+@click.option("--name", metavar="NAME", help="The new build's name; by default the model's and what it becomes.")
+@listing.json_document
+def compress(
+    model: str,
+    asked: Asked,
+    vision: str | None,
+    calibrate: Path | None,
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """Compress a model from fp16 or fp32 to int4 or int8.
+
+    By default as the reference recipe of its family does. The model itself stays as it is: what is made of it gets
+    a name of its own. Layers that a recipe does not fit are told, and named in the new build's manifest.
+    """
+    from workers.compression.order import Order, default_name, fulfil
+
+    settings = read_settings()
+    source = find_model(model, settings.home)
+    if calibrate and not vision:
+        raise UsageError(detail="--calibrate is for --vision w8a8.")
+    recipe = asked.choose(builds.check_files(source.path))
+    order = Order(
+        source=source,
+        recipe=recipe,
+        name=name or default_name(source, asked.ending or f"int{recipe.language.bits}", vision),
+        quantises_vision=vision is not None,
+        calibrate=calibrate,
+    )
+    fulfil(order, settings, lambda text: click.echo(text, err=True))
+    with open_store(settings) as store:
+        if as_json:
+            echo_json(document(installed(store, settings.models, order.name)))
+        else:
+            show(builds.manifest(settings.models / order.name))
+            announce(store, settings.models, order.name)
+
+
+def document(model: Model) -> dict[str, Any]:
+    told = builds.manifest(model.path)
+    facts = {name: told.get(name) for name in TOLD}
+    return {"name": model.alias, "build": model.digest.hex(), "path": builds.spelled(model.path), **facts}
+
+
+def show(told: Mapping[str, Any]) -> None:
+    for line in table(HEAD, rows(told["bits"])):
+        click.echo(line)
+    if vision := told.get("vision"):
+        click.echo(tower(vision))
+    for sentence in fallen(told["fallbacks"]):
+        click.echo(sentence, err=True)
+
+
+def rows(bits: Mapping[str, Mapping[str, Mapping[str, int]]]) -> Iterator[tuple[str, ...]]:
+    """Layers and share of parameters by width, the most first, as the reference notebooks print them."""
+    for part, widths in bits.items():
+        layers = sum(width["layers"] for width in widths.values())
+        parameters = sum(width["parameters"] for width in widths.values())
+        name = part
+        for kind, width in sorted(widths.items(), key=lambda item: -item[1]["parameters"]):
+            yield name, kind, f"{width['layers']} of {layers}", f"{width['parameters'] / parameters:.0%}"
+            name = ""
+
+
+def tower(vision: Mapping[str, Any]) -> str:
+    """What it costs and brings to quantise a tower in full."""
+    likeness = f"cosine {vision['cosine']:.4f} to what it was, {vision['least_cosine']:.4f} at least"
+    speed = vision["speed"]
+    worth = f"{speed:.2f} times as fast here" + ("" if speed > 1 else ": on this machine do without --vision")
+    return f"Vision tower in w8a8: {likeness} (on {vision['compared_on']} pictures), {worth}."
+
+
+def fallen(fallbacks: Mapping[str, list[Mapping[str, Any]]]) -> Iterator[str]:
+    """One sentence for each part with layers that the groups did not fit."""
+    for part, layers in fallbacks.items():
+        ways = Counter(map(_way, layers))
+        told = ", ".join(f"{count} to {way}" for way, count in ways.items())
+        yield f"{part}: the groups do not divide the width of some layers, which went {told}."
+
+
+def _way(layer: Mapping[str, Any]) -> str:
+    return f"groups of {layer['group_size']}" if layer["stored"] == "int4" else str(layer["stored"])
