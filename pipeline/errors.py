@@ -268,6 +268,15 @@ class DeviceUnknown(SetupError):
     """There is no device {device!r} here. Devices: {devices}"""
 
 
+class NothingToRun(SetupError):
+    """There is nothing to run: {file} has no [[worker]] table. Write one with the options of `pixmill worker run`,
+    such as model = "internvl2-1b" and device = "CPU"."""
+
+
+class WorkerTableUnfit(SetupError):
+    """The worker {name} in {file} cannot be run: {why}"""
+
+
 class DeviceNotPinned(SetupError):
     """{device} lets OpenVINO choose, and an answer must name the device that ran it.
     Pick one that `pixmill devices` lists, such as CPU."""

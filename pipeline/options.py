@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, BinaryIO, TypeVar, cast
 
 import click
 
+from pipeline import deadlines
 from pipeline.errors import UsageError
+from pipeline.jobs import Lane
 from pipeline.locators import Picture
 from pipeline.prompts import Defaults, Prompt, Sampling
 from pipeline.settings import Settings
@@ -77,6 +80,11 @@ class Questions:
     temperature: float
     seed: int | None
 
+    @property
+    def given(self) -> bool:
+        """Whether a person said anything about what to ask, or how."""
+        return bool(self.question or self.system or self.max_tokens or self.temperature) or self.seed is not None
+
     def prompts(self, defaults: Defaults) -> list[Prompt]:
         """With what the model's family is asked, and how briefly, where nobody says."""
         length = self.max_tokens or defaults.max_tokens
@@ -95,14 +103,25 @@ class Questions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Terms:
+    """How urgently a batch wants its answers."""
+
+    lane: Lane = Lane.NORMAL
+    deadline: float | None = None
+    """what is not answered by then is given up"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class EngineOptions:
     """How the engine is to run; the names are openvino-genai's."""
 
-    max_num_seqs: int
-    max_num_batched_tokens: int | None
-    cache_size: int | None
-    enable_prefix_caching: bool
-    device_config: Mapping[str, str]
+    max_num_seqs: int = 16
+    max_num_batched_tokens: int | None = None
+    cache_size: int | None = None
+    enable_prefix_caching: bool = True
+    device_config: Mapping[str, str] = field(default_factory=dict)
+    unverified: bool = False
+    """whether a build may run that was never verified on its device"""
 
 
 def together(name: str, kind: type[Any], *options: Callable[[F], F]) -> Callable[[F], F]:
@@ -166,13 +185,64 @@ questions = together(
     click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed for sampling."),
 )
 
+
+def _deadline(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    return None if value is None else deadlines.parse(value, time.time())
+
+
+terms = together(
+    "terms",
+    Terms,
+    click.option(
+        "--priority",
+        "lane",
+        type=click.Choice([lane.value for lane in Lane]),
+        default=Lane.NORMAL.value,
+        show_default=True,
+        callback=lambda context, parameter, value: Lane(value),
+        help="What is high goes before all that is normal, and that before what is low.",
+    ),
+    click.option(
+        "--deadline",
+        metavar="WHEN",
+        callback=_deadline,
+        help="Give up what is not answered by then: 90m, 24h, 2d, or 2026-11-21T08:00.",
+    ),
+)
+
+
+
+def _lanes(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Lane, ...]:
+    asked = {part.strip() for part in value.split(",") if part.strip()}
+    if not asked or asked - set(Lane):
+        raise UsageError(detail=f"--lanes takes some of {', '.join(Lane)}, separated by commas, not {value!r}")
+    return tuple(lane for lane in Lane if lane in asked)
+
+
+lanes = click.option(
+    "--lanes",
+    default=",".join(Lane),
+    show_default=True,
+    callback=_lanes,
+    metavar="LIST",
+    help="Only what was submitted with these priorities.",
+)
+
+device_config = click.option(
+    "--device-config",
+    multiple=True,
+    callback=_pairs,
+    metavar="KEY=VALUE",
+    help="An OpenVINO property, such as INFERENCE_PRECISION_HINT=f32. Repeatable.",
+)
+
 engine = together(
     "engine",
     EngineOptions,
     click.option(
         "--max-num-seqs",
         type=click.IntRange(1, 1024),
-        default=16,
+        default=EngineOptions.max_num_seqs,
         show_default=True,
         metavar="N",
         help="Requests that run at once.",
@@ -191,15 +261,12 @@ engine = together(
     ),
     click.option(
         "--enable-prefix-caching/--no-enable-prefix-caching",
-        default=True,
+        default=EngineOptions.enable_prefix_caching,
         show_default=True,
         help="Keep what requests have in common.",
     ),
+    device_config,
     click.option(
-        "--device-config",
-        multiple=True,
-        callback=_pairs,
-        metavar="KEY=VALUE",
-        help="An OpenVINO property, such as INFERENCE_PRECISION_HINT=f32. Repeatable.",
+        "--unverified", is_flag=True, help="Do not check first that a build works here; `models verify` does that."
     ),
 )

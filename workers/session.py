@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from pipeline.display import counted, duration, number
-from pipeline.jobs import Item
+from pipeline.jobs import BatchState, Item
 from pipeline.models import Model, register
 from pipeline.models.builds import find_model
 from pipeline.options import EngineOptions
@@ -19,12 +19,18 @@ from pipeline.store import Store
 from pipeline.store.values import Added, Counts, OpenBatch
 from pipeline.submit import submit
 from workers.engine.client import Figures
-from workers.local import LocalRun, Stop
+from workers.local import LocalRun, Stop, Stopped
+from workers.verification import ensure
 from workers.worker import Worker, WorkerConfig
 
 FEW = 20
 """So many answers are shown when a run ends; more are better looked at with `pixmill answers`."""
-SOME_FAILED, INTERRUPTED = 3, 130
+SOME_FAILED, TOO_LATE, CANCELLED, INTERRUPTED = 3, 4, 5, 130
+GIVEN_UP = {
+    BatchState.EXPIRED: (TOO_LATE, "The deadline passed"),
+    BatchState.CANCELLED: (CANCELLED, "The batch was cancelled"),
+}
+"""how a batch may end before its items have -> exit code and reason"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +38,7 @@ class Outcome:
     """How the answering of a batch ended."""
 
     batch: OpenBatch
+    state: BatchState
     counts: Counts
     added: Added
     cached: int
@@ -55,11 +62,14 @@ class Outcome:
     def exit_code(self) -> int:
         if self.interrupted:
             return INTERRUPTED
+        if self.state in GIVEN_UP:
+            return GIVEN_UP[self.state][0]
         return SOME_FAILED if self.counts.failed else 0
 
     def document(self) -> dict[str, object]:
         return {
             "batch": self.batch.name,
+            "state": self.state,
             **asdict(self.counts),
             "known_before": self.added.linked_done,
             "answered_now": self.asked,
@@ -79,7 +89,11 @@ class Outcome:
         yield f"{counted(parts)}; {number(self.counts.failed)} failed. {duration(self.seconds)}{rate}."
         if self.counts.failed:
             yield f"Why they failed: pixmill failed ls --batch {self.batch.name}"
-        if self.interrupted:
+        if self.state in GIVEN_UP:
+            left = self.counts.cancelled + self.counts.unfinished
+            yield f"{GIVEN_UP[self.state][1]} before {number(left)} were answered."
+            yield "Run the same command again to answer them after all."
+        elif self.interrupted:
             more = "" if self.all_seen else ", and what was not looked at yet"
             yield f"{number(self.counts.unfinished)} are still to do{more}. Run the same command again to go on."
         elif self.counts.done > FEW:
@@ -94,12 +108,23 @@ class Session:
     model: Model
     config: WorkerConfig
     progress: Progress
+    unverified: bool = False
+    """whether a build may be asked that was never seen working on its device"""
 
     def answer(self, batch: OpenBatch, items: Iterable[Item], *, force: bool = False) -> Outcome:
         """Submit and answer, until all items have ended or a person stops it."""
+        begun = time.monotonic()
+
+        def start_worker() -> Worker:
+            nonlocal begun
+            if not self.unverified:
+                self._verify(local.stop)
+            begun = time.monotonic()  # a check that is made once is no part of how quick the answers come
+            return Worker(self.store, self.model, self.config)
+
         local = LocalRun(
             store=self.store,
-            start_worker=lambda: Worker(self.store, self.model, self.config),
+            start_worker=start_worker,
             batch=batch.id,
             model=self.model.alias,
             stop=Stop(),
@@ -107,10 +132,10 @@ class Session:
             note=self.progress.note,
         )
         with interruptible(local.stop):
-            begun = time.monotonic()
             counts = local.work(submit(self.store, batch.id, local.stop.watch(items), force=force))
         return Outcome(
             batch=batch,
+            state=local.state,
             counts=counts,
             added=local.added,
             cached=local.tally["cached"],
@@ -119,6 +144,13 @@ class Session:
             interrupted=local.stop.times > 0,
             all_seen=not local.submitting,
         )
+
+    def _verify(self, stop: Stop) -> None:
+        def pause() -> None:
+            if stop.times:
+                raise Stopped
+
+        ensure(self.store, self.model, self.config, tell=self.progress.note, pause=pause)
 
     def _tell(self, counts: Counts, *, growing: bool) -> None:
         self.progress.update(done=counts.done, failed=counts.failed, total=counts.total, growing=growing)
@@ -130,7 +162,7 @@ def session(settings: Settings, store: Store, engine: EngineOptions, *, quiet: b
     with Progress(quiet=quiet) as progress:
         model = register(store, find_model(settings.model, settings.home), tell=progress.note)
         config = WorkerConfig.of(settings, model.path, engine)
-        yield Session(store=store, model=model, config=config, progress=progress)
+        yield Session(store=store, model=model, config=config, progress=progress, unverified=engine.unverified)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,18 +11,29 @@ import click
 
 from pipeline import listing
 from pipeline.context import open_store, open_to_read
-from pipeline.display import echo_json, echo_lines, moment, number, printable, table, to_json
-from pipeline.errors import AliasUnknown
-from pipeline.models import register
-from pipeline.models.builds import describe, digest, find_model, hashes, manifest, named
-from pipeline.settings import read_settings
-from pipeline.store.rows import BuildRow, ModelRow
+from pipeline.display import echo_json, echo_lines, moment, number, printable, size, table, to_json
+from pipeline.errors import AliasUnknown, ModelInUse, ModelNotOurs
+from pipeline.lazy import Entry, LazyGroup
+from pipeline.models import register, staging
+from pipeline.models.builds import describe, digest, find_model, hashes, manifest, named, spelled
+from pipeline.models.findings import Findings
+from pipeline.settings import Settings, read_settings
+from pipeline.store.rows import BuildRow, ModelRow, VerificationRow
 
 if TYPE_CHECKING:
     from pipeline.store import Store
 
 
-@click.group()
+COMMANDS = {
+    "pull": Entry("pipeline.commands.pull:pull", "Fetch a ready OpenVINO build from the Hugging Face hub."),
+    "convert": Entry("workers.commands.convert:convert", "Make a build from a PyTorch checkpoint."),
+    "compress": Entry("workers.commands.compress:compress", "Compress a model from fp16 or fp32 to int4 or int8."),
+    "verify": Entry("workers.commands.verify:verify", "See a model's build work on a device."),
+    "compare": Entry("workers.commands.compare:compare", "Ask two models the same, and show how they differ."),
+}
+
+
+@click.group(cls=LazyGroup, entries=COMMANDS)
 def models() -> None:
     """List models, show one, or set an alias."""
 
@@ -48,12 +59,13 @@ def show(name: str, as_json: bool) -> None:
     settings = read_settings()
     with open_to_read(settings) as store:
         row = _row(store, name, settings.home)
+        verified = store.verifications(bytes.fromhex(row.build.digest))
     told = manifest(Path(row.build.path))
     if as_json:
-        known = {"knows": told.get("knows"), "accuracy": told.get("accuracy")}
+        known = {"knows": told.get("knows"), "accuracy": told.get("accuracy"), "verified": verified}
         echo_json({"alias": row.alias, "build": row.build, "answers": row.answers, "updated": row.updated, **known})
     else:
-        click.echo("\n".join(_lines(row, told)))
+        click.echo("\n".join([*_lines(row, told), *_verified(verified)]))
 
 
 @models.command()
@@ -71,6 +83,33 @@ def alias(name: str, directory: Path) -> None:
     click.echo(f"{name} is build {build.digest.hex()[:12]} now.")
     if older:
         click.echo(f"{number(older)} questions were answered by another build; `--force` asks them again.", err=True)
+
+
+@models.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rm(name: str, yes: bool) -> None:
+    """Remove a model's files. What it answered stays, and says which build it was."""
+    settings = read_settings()
+    path = _removable(name, settings)
+    with open_store(settings) as store:
+        if workers := store.views.working_in(spelled(path.resolve())):
+            at = ", ".join(f"{worker.host} (process {worker.pid})" for worker in workers)
+            raise ModelInUse(name=name, workers=at)
+    if yes or click.confirm(f"Remove {path}?", err=True):
+        click.echo(f"{name} is removed; that freed {size(staging.remove(settings.models, name))}. Its answers stay.")
+
+
+def _removable(name: str, settings: Settings) -> Path:
+    """The folder of a model that goes by its name, or of which there is only what a stopped pull left."""
+    path = settings.models / name
+    if not staging.left(settings.models, name):
+        place = find_model(name, settings.home)
+        if place.alias is None:
+            raise ModelNotOurs(name=name, why=f"is a directory, not the name of a model in {settings.models}")
+        if not path.is_dir():
+            raise ModelNotOurs(name=name, why="comes with Pixmill")
+    return path
 
 
 def _cells(row: ModelRow) -> tuple[str, ...]:
@@ -107,6 +146,13 @@ def _lines(row: ModelRow, told: Mapping[str, Any]) -> Iterator[str]:
     yield f"Where     {printable(build.path)}"
     yield f"Answers   {number(row.answers)}"
     yield f"Since     {moment(row.updated)}"
+
+
+def _verified(rows: Sequence[VerificationRow]) -> Iterator[str]:
+    """The newest verification on each device."""
+    newest = {row.device: row for row in reversed(rows)}
+    for device, row in sorted(newest.items()):
+        yield f"Verified  on {printable(device)} {moment(row.created)}: {Findings(**row.figures).sentence()}"
 
 
 def _figures(precision: str, accuracy: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Iterator[str]:

@@ -56,6 +56,18 @@ def register(
     )
 
 
+def to_ask(
+    store: Store, name: str | None, home: Path, *, tell: Callable[[str], None] = lambda text: None
+) -> tuple[str, Defaults]:
+    """The alias for jobs of a model that is here, or that workers elsewhere have used; and what suits it."""
+    row = store.alias(name) if name and not builds.named(name, home) else None
+    if row is None or name is None:
+        model = register(store, builds.find_model(name, home), tell=tell)
+        return model.alias, model.defaults
+    family = store.views.model(name).build.family
+    return name, FAMILIES[family].defaults if family in FAMILIES else Defaults()
+
+
 def _defaults(path: Path, family: str) -> Defaults:
     """What the build's manifest wants to be asked, else what suits its family."""
     told = builds.manifest(path).get("defaults")

@@ -16,13 +16,36 @@ from pipeline.complaints import translated
 from pipeline.database import WRITES
 from pipeline.jobs import Answer, BatchState, CacheHit, Claim, Failure, Item, Lane, State
 from pipeline.owner import Owner
-from pipeline.store import batches, builds, claims, dialects, endings, leases, requeueing, submission, tickets
-from pipeline.store.values import Added, AliasRow, BuildFacts, Counts, InvalidRow, KnownBuild, OpenBatch
+from pipeline.store import (
+    batches,
+    builds,
+    claims,
+    dialects,
+    endings,
+    leases,
+    requeueing,
+    submission,
+    tickets,
+    verifications,
+)
+from pipeline.store.rows import VerificationRow
+from pipeline.store.values import (
+    Added,
+    AliasRow,
+    BuildFacts,
+    Counts,
+    InvalidRow,
+    KnownBuild,
+    Lease,
+    Moved,
+    OpenBatch,
+    Ticket,
+)
 
 if TYPE_CHECKING:
     from pipeline.store.views import Views
 
-__all__ = ["Added", "AliasRow", "BuildFacts", "Counts", "InvalidRow", "KnownBuild", "OpenBatch", "Store"]
+__all__ = ["Added", "AliasRow", "BuildFacts", "Counts", "InvalidRow", "KnownBuild", "OpenBatch", "Store", "Ticket"]
 
 
 class Store:
@@ -53,11 +76,8 @@ class Store:
     def _writing(self, *, alone: bool = False, may_be_lost: bool = False) -> Iterator[tuple[sa.Connection, float]]:
         """A transaction that writes, and its time. `alone`: no other changes what batches want meanwhile."""
         with translated(self._engine.url), self._writer.begin() as connection:
-            if alone:
-                dialects.one_at_a_time(connection)
-            if may_be_lost:
-                dialects.may_be_lost(connection)
-            yield connection, self.now(connection)
+            now = dialects.begin(connection, alone=alone, may_be_lost=may_be_lost)
+            yield connection, now if self._clock is None else self._clock()
 
     def now(self, connection: sa.Connection) -> float:
         """The time: the injected clock's, else the database's own."""
@@ -119,18 +139,28 @@ class Store:
         with self._writing(alone=True) as (connection, now):
             return batches.settle(connection, now)
 
-    def set_batch_state(self, batch_id: int, state: BatchState) -> bool:
-        """Pause, resume (IN_PROGRESS) or cancel a batch. False when it has ended, or stands there already."""
+    def set_batch_state(self, batch_id: int, state: BatchState) -> Moved | None:
+        """Pause, resume (IN_PROGRESS) or cancel a batch. None when it has ended, or stands there already."""
         with self._writing(alone=True) as (connection, now):
             return batches.set_state(connection, batch_id, state, now)
 
     # --- tickets ---------------------------------------------------------------------------------
 
     def tickets(
-        self, model: str, *, size: int = 16, count: int = 1, batch: int | None = None, again: bool = False
-    ) -> list[list[int]]:
-        """Ids of jobs to run next, in groups. `again` hands out also those that were handed out before."""
-        wish = tickets.Wish(model=model, size=size, count=count, batch=batch, again=again)
+        self,
+        model: str,
+        *,
+        size: int = 16,
+        count: int | Mapping[Lane, int] = 1,
+        batch: int | None = None,
+        again: bool = False,
+    ) -> list[Ticket]:
+        """Jobs to run next, in groups: `count` of each lane at most.
+
+        `again` hands out also those that were handed out a moment ago.
+        """
+        counts = dict.fromkeys(Lane, count) if isinstance(count, int) else count
+        wish = tickets.Wish(model=model, size=size, counts=counts, batch=batch, again=again)
         with self._writing(alone=True, may_be_lost=True) as (connection, now):
             return tickets.tickets(connection, wish, now)
 
@@ -171,10 +201,14 @@ class Store:
         with self._writing() as (connection, now):
             endings.count_crash(connection, held, now)
 
-    def requeue(self, ids: Iterable[int], *, fresh: bool) -> int:
-        """Run jobs again that have ended; `fresh` asks the engine whatever the answer cache holds."""
+    def requeue(self, ids: Iterable[int], *, fresh: bool, batch: int | None = None) -> int:
+        """Run jobs again that have ended; `fresh` asks the engine whatever the answer cache holds.
+
+        `batch` lives again for them if it had ended. Without it each job's newest batch does, unless a live one
+        wants the job.
+        """
         with self._writing(alone=True) as (connection, now):
-            return requeueing.requeue(connection, ids, now, fresh=fresh)
+            return requeueing.requeue(connection, ids, now, fresh=fresh, batch=batch)
 
     # --- workers ---------------------------------------------------------------------------------
 
@@ -184,15 +218,25 @@ class Store:
         with self._writing() as (connection, now):
             return leases.join(connection, owner, post, lease_s, now)
 
-    def renew(self, worker: int, lease_s: float, status: Mapping[str, Any] | None = None) -> bool:
-        """False when the lease was taken back meanwhile, and with it all jobs: join again."""
+    def renew(self, worker: int, lease_s: float, status: Mapping[str, Any] | None = None) -> Lease:
+        """Say that the worker lives, and how it does. Returns how its lease stands."""
         with self._writing(may_be_lost=True) as (connection, now):
             return leases.renew(connection, worker, lease_s, status, now)
+
+    def drain(self, worker: int) -> bool:
+        """Ask a worker to take nothing new and to end. False when it has ended, or was asked already."""
+        with self._writing() as (connection, _):
+            return leases.drain(connection, worker)
 
     def leave(self, worker: int) -> None:
         """Stop being a worker; what is still held waits again."""
         with self._writing(alone=True) as (connection, now):
             leases.leave(connection, worker, now)
+
+    def disown(self, worker: int, known: Collection[int]) -> int:
+        """What a worker holds besides the jobs it knows of waits again. Returns how many jobs."""
+        with self._writing(alone=True) as (connection, now):
+            return leases.disown(connection, worker, known, now)
 
     def reap(self, me: Owner) -> int:
         """Take back the jobs of workers whose lease is over or that `me` can prove dead. Returns how many jobs."""
@@ -230,6 +274,16 @@ class Store:
         """Let an alias stand for this build."""
         with self._writing() as (connection, now):
             builds.point_alias(connection, name, build, now)
+
+    def verified(self, build: int, device: str, figures: Mapping[str, Any]) -> None:
+        """A build was seen working on a device."""
+        with self._writing() as (connection, now):
+            verifications.add(connection, build, device, figures, now)
+
+    def verifications(self, digest: bytes) -> list[VerificationRow]:
+        """When and where a build was seen working, newest first."""
+        with self.reading() as connection:
+            return verifications.of_build(connection, digest)
 
     def older_answers(self, alias: str) -> int:
         """How many done jobs an older build answered than the one the alias stands for."""

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from pipeline.jobs import BatchState, State
 from pipeline.store.values import Counts
+
+
+class WorkerState(StrEnum):
+    """How a worker stands."""
+
+    WORKING = "working"
+    DRAINING = "draining"
+    """asked to take nothing new and to end"""
+    LEASE_OVER = "lease over"
+    """silent for too long: others take its jobs back"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +73,15 @@ class ModelRow:
     """how many that build gave"""
     updated: float | None
     """since when; none while no job names it"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerificationRow:
+    """A build was seen working on a device."""
+
+    device: str
+    figures: Mapping[str, Any]
+    created: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,17 +209,83 @@ class BatchRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class WorkerRow:
-    """A worker whose lease runs."""
+class BatchHead:
+    """A batch without its items."""
 
     id: int
+    name: str
+    state: BatchState
+    finished: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerRow:
+    """A worker that has not ended, as far as is known."""
+
+    id: int
+    owner: str
     host: str
     pid: int
     model: str | None
     device: str | None
+    state: WorkerState
     status: Mapping[str, Any] | None
-    draining: bool
+    """running, places, rate, done, ...: what it last told of itself"""
     started: float
+    lease_until: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HealthRow:
+    """Whether a worker gets on."""
+
+    worker: WorkerRow
+    held: int
+    """jobs it has claimed that have not ended"""
+    quiet_s: float
+    """since it last claimed or answered one, or began"""
+    work_waits: bool
+    """whether it has long been idle though there is a job for it"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActiveBatch:
+    """A batch that is being answered, or was until a moment ago."""
+
+    name: str
+    state: BatchState
+    lane: str
+    deadline: float | None
+    total: int
+    done: int
+    failed: int
+    open: int
+    """items that have not ended"""
+    rate: float | None
+    """answers a second; none while it gets none"""
+    left_s: float | None
+    """how long it takes at that rate"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueRow:
+    """The jobs of one model and lane that wait for a worker."""
+
+    model: str
+    lane: str
+    queued: int
+    at_least: bool
+    """whether there are more than were counted"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Activity:
+    """What goes on right now."""
+
+    at: float
+    batches: tuple[ActiveBatch, ...]
+    queues: tuple[QueueRow, ...]
+    workers: tuple[WorkerRow, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,7 +18,7 @@ from tests.models import make
 from tests.pictures import WITHOUT_RIGHTS
 from tests.program import Program
 
-SCENES = ("--scenes", "5")
+SCENES = ("--scenes", "5", "--unverified")
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_the_same_again_repeats_nothing_and_more_only_adds(program: Program) -> 
     program("demo", *SCENES, "--json")
     again = program("demo", *SCENES, "--json").json
     assert (again["answered_now"], again["known_before"]) == (0, 20)
-    more = program("demo", "--scenes", "6", "--json").json
+    more = program("demo", "--scenes", "6", "--unverified", "--json").json
     assert (more["answered_now"], more["known_before"]) == (4, 20)
     other = program("demo", *SCENES, "--seed", "2", "--json").json
     assert (other["answered_now"], other["known_before"]) == (20, 0)
@@ -81,7 +81,8 @@ def test_the_other_commands_work_on_its_folder(program: Program, out: Path) -> N
     batch = program("demo", *SCENES, "--json").json["batch"]
     captions = program("run", out / "pictures", "-m", "demo", "--json").json
     assert (captions["total"], captions["known_before"]) == (5, 5)
-    assert program("run", out / "pictures", "-m", "demo", "-q", "How many?", "--json").json["answered_now"] == 5
+    asked = program("run", out / "pictures", "-m", "demo", "-q", "How many?", "--unverified", "--json").json
+    assert asked["answered_now"] == 5
     program("export", "--format", "jsonl", "-o", "answers.jsonl", "--batch", batch)
     assert len((program.folder / "answers.jsonl").read_text("utf-8").splitlines()) == 20
 
@@ -94,7 +95,7 @@ def test_jobs_that_fail_are_told_and_the_rest_goes_on(program: Program, out: Pat
 
 
 def test_ctrl_c_and_the_same_again(program: Program, out: Path) -> None:
-    command = ("demo", "--scenes", "60", "--max-num-seqs", "2", "--json")
+    command = ("demo", "--scenes", "60", "--max-num-seqs", "2", "--unverified", "--json")
     process = program.start(*command)
     program.wait_for_answers(process, 10)
     process.send_signal(signal.SIGINT)

@@ -20,7 +20,7 @@ from tests.pictures import WITHOUT_RIGHTS, good, hostile
 from tests.program import Program
 from tests.servers import Postgres
 
-SHORT = ("--max-tokens", "6", "--json")
+SHORT = ("--max-tokens", "6", "--unverified", "--json")
 
 
 def answers(program: Program, *options: str) -> list[dict[str, object]]:
@@ -128,7 +128,7 @@ def test_each_answer_says_where_it_comes_from(program: Program) -> None:
 
 def test_a_few_answers_are_shown_at_once(program: Program) -> None:
     draw(program.folder / "a.bmp", 1)
-    ended = program("run", "a.bmp", "-q", "What is this?", "--max-tokens", "6")
+    ended = program("run", "a.bmp", "-q", "What is this?", "--max-tokens", "6", "--unverified")
     (row,) = answers(program)
     assert "a.bmp: What is this?" in ended.out
     assert row["text"] in ended.out
@@ -164,7 +164,7 @@ def test_a_named_batch_goes_on_under_its_name(program: Program) -> None:
 
 def test_ctrl_c_finishes_what_runs_and_the_same_command_goes_on(program: Program) -> None:
     draw_many(program.folder / "in", 300)
-    command = ("run", "in", "--max-tokens", "40", "--max-num-seqs", "4", "--json")
+    command = ("run", "in", "--max-tokens", "40", "--max-num-seqs", "4", "--unverified", "--json")
     process = program.start(*command)
     program.wait_for_answers(process, 20)
     process.send_signal(signal.SIGINT)
@@ -193,7 +193,7 @@ def test_ctrl_c_ends_the_wait_for_standard_input(program: Program) -> None:
 
 def test_killed_at_random_moments_and_started_again_until_done(program: Program) -> None:
     draw_many(program.folder / "in", 400)
-    command = ("run", "in", "--max-tokens", "20", "--max-num-seqs", "8", "--json")
+    command = ("run", "in", "--max-tokens", "20", "--max-num-seqs", "8", "--unverified", "--json")
     rng = random.Random(1)
     kills = 0
     for _ in range(5):
@@ -213,7 +213,7 @@ def test_killed_at_random_moments_and_started_again_until_done(program: Program)
 
 def test_two_programs_share_the_work_of_one_database(program: Program) -> None:
     draw_many(program.folder / "in", 300)
-    processes = [program.start("run", "in", "--max-tokens", "20", "--json") for _ in range(2)]
+    processes = [program.start("run", "in", "--max-tokens", "20", "--unverified", "--json") for _ in range(2)]
     ends = [(*process.communicate(), process.returncode) for process in processes]
     assert [code for _, _, code in ends] == [0, 0], ends
     assert all("locked" not in err for _, err, _ in ends)

@@ -110,8 +110,7 @@ def test_all_that_ended_in_a_step_is_one_message(houses: list[House]) -> None:
     house = build(houses)
     house.ask(1, 2, 3)
     house.loop.turn()
-    ((kind, body),) = house.told()
-    assert kind == "done"
+    (body,) = (body for kind, body in house.told() if kind == "done")
     assert [item["id"] for item in body] == [1, 2, 3]
 
 
@@ -145,7 +144,7 @@ def test_a_refusal_is_told_also_when_nothing_runs(houses: list[House]) -> None:
     house = build(houses)
     house.ask(2, question="too long")
     house.loop.turn()
-    assert [kind for kind, _ in house.told()] == ["failed"]
+    assert [kind for kind, _ in house.told()] == ["progress", "failed"]
 
 
 def test_cancelled_requests_are_not_begun(houses: list[House]) -> None:
@@ -162,18 +161,30 @@ def test_drain_gives_back_what_has_not_begun(houses: list[House]) -> None:
     house.loop.turn()
     house.parent.post("drain", None)
     house.loop.turn()
-    assert house.told() == [("done", [_completion(1).wire()]), ("returned", [2, 3])]
+    told = [message for message in house.told() if message[0] != "progress"]
+    assert told == [("done", [_completion(1).wire()]), ("returned", [2, 3])]
 
 
-def test_progress_is_told_at_most_once_a_second(houses: list[House]) -> None:
-    house = build(houses)
+def test_progress_is_told_once_a_second_while_there_is_more_to_do(houses: list[House]) -> None:
+    house = build(houses, places=1)
+    house.ask(*range(9))
     for _ in range(2):
         house.clock.time += PROGRESS_S
-        for id in (1, 2):
-            house.ask(id)
+        for _ in range(2):
             house.loop.turn()
     figures = [body for kind, body in house.told() if kind == "progress"]
     assert [(body["steps"], body["running_sum"]) for body in figures] == [(1, 1), (3, 3)]
+
+
+def test_the_last_figures_come_before_the_last_answer(houses: list[House]) -> None:
+    house = build(houses, places=1)
+    house.ask(1, 2)
+    house.loop.turn()
+    house.loop.turn()
+    done, (told, figures), last = house.told()
+    assert (done[0], told, last[0]) == ("done", "progress", "done")
+    assert (figures["steps"], figures["running"]) == (2, 0)
+    assert figures["peak_memory"] > 1 << 20
 
 
 def test_the_parents_end_is_noticed_between_admissions(houses: list[House]) -> None:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 from importlib.resources import files
-from string import Template
 from urllib.parse import quote
 
 from pipeline.display import duration, number
 from workers.demo.marking import Card, Mark, Marked, Origin, Score, by_kind
 from workers.demo.report import Report
+from workers.pages import figure, fill
 
 SIGNS = {Mark.RIGHT: "✓", Mark.WRONG: "✗", Mark.FAILED: "!", Mark.OPEN: "…"}
 
 
 def render(report: Report) -> str:
     """The page as text."""
-    template = Template((files("workers.demo") / "page.html").read_text("utf-8"))
-    return template.substitute(
+    return fill(
+        files("workers.demo") / "page.html",
         lead=escape(_lead(report)),
         stopped=_stopped(report),
         figures="\n".join(_figures(report)),
@@ -47,20 +47,16 @@ def _stopped(report: Report) -> str:
 
 def _figures(report: Report) -> Iterator[str]:
     outcome = report.outcome
-    yield _figure(_percent(report.questions), f"questions right: {_of(report.questions)}")
-    yield _figure(_percent(report.captions), f"captions right: {_of(report.captions)}")
+    yield figure(_percent(report.questions), f"questions right: {_of(report.questions)}")
+    yield figure(_percent(report.captions), f"captions right: {_of(report.captions)}")
     if outcome.asked and outcome.rate and report.pictures_per_second:
-        yield _figure(f"{report.pictures_per_second:,.1f}", "pictures a second")
-        yield _figure(f"{outcome.rate:,.1f}", "answers a second")
-        yield _figure(duration(outcome.seconds), f"in all; the model loaded in {duration(outcome.engine.load_s)}")
+        yield figure(f"{report.pictures_per_second:,.1f}", "pictures a second")
+        yield figure(f"{outcome.rate:,.1f}", "answers a second")
+        yield figure(duration(outcome.seconds), f"in all; the model loaded in {duration(outcome.engine.load_s)}")
     if outcome.cached:
-        yield _figure(number(outcome.cached), "answers from the cache")
+        yield figure(number(outcome.cached), "answers from the cache")
     if known := outcome.added.linked_done:
-        yield _figure(number(known), "answers known from an earlier run")
-
-
-def _figure(value: str, meaning: str) -> str:
-    return f'<div class="figure"><b>{escape(value)}</b><span>{escape(meaning)}</span></div>'
+        yield figure(number(known), "answers known from an earlier run")
 
 
 def _percent(score: Score) -> str:

@@ -56,7 +56,7 @@ class Batching:
     ) -> None:
         self.runtime = runtime
         self._pipeline, self._inputs, self._now = pipeline, inputs, now
-        self._max_num_seqs, self._logprobs = config.max_num_seqs, config.logprobs
+        self._max_num_seqs, self._logprobs, self._tokens = config.max_num_seqs, config.logprobs, config.tokens
         self._decode = pipeline.get_tokenizer().decode
         self._handle_ids = itertools.count()  # the pipeline breaks when an id is used twice
         self._running: dict[int, _Running] = {}
@@ -146,6 +146,7 @@ class Batching:
             logprob=fmean(answer.generated_log_probs) if self._logprobs else None,
             first_token_s=(running.first_token or now) - running.admitted,
             total_s=now - running.admitted,
+            tokens=list(zip(answer.generated_ids, answer.generated_log_probs, strict=True)) if self._tokens else None,
         )
 
 

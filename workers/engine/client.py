@@ -29,6 +29,8 @@ class Figures:
     waiting: int = 0
     steps: int = 0
     running_sum: int = 0
+    peak_memory: int = 0
+    """bytes"""
 
     @property
     def mean_running(self) -> float:

@@ -9,11 +9,11 @@ from typing import Any
 import openvino as ov
 
 from pipeline import __version__
-from pipeline.errors import DeviceNotPinned, DeviceUnknown, SettingInvalid
+from pipeline.errors import SettingInvalid
+from workers import devices
 from workers.engine.complaint import complaint
 from workers.engine.requests import Runtime
 
-_CHOOSERS = ("AUTO", "MULTI", "HETERO", "BATCH")
 _TELLING = ("INFERENCE_PRECISION_HINT", "KV_CACHE_PRECISION", "INFERENCE_NUM_THREADS")
 _PACKAGES = ("openvino", "openvino_genai", "openvino_tokenizers")
 
@@ -24,7 +24,7 @@ class Device:
     def __init__(self, name: str, settings: Mapping[str, str]) -> None:
         self.name, self.settings = name, dict(settings)
         self._core = ov.Core()
-        self._check_name()
+        devices.check(name, self._core.available_devices)
         # Loads the plugin: settings of a device that is not loaded yet are not looked at.
         self.full_name = str(self._core.get_property(name, "FULL_DEVICE_NAME"))
         for key, value in settings.items():
@@ -41,13 +41,6 @@ class Device:
         """How an engine on this device describes itself."""
         versions = {name: version(name) for name in _PACKAGES} | {"pixmill": __version__}
         return Runtime(engine=engine, device=self.name, device_name=self.full_name, versions=versions, options=options)
-
-    def _check_name(self) -> None:
-        if self.name.split(":")[0].split(".")[0] in _CHOOSERS:
-            raise DeviceNotPinned(device=self.name)
-        there = self._core.available_devices
-        if self.name not in there and f"{self.name}.0" not in there:
-            raise DeviceUnknown(device=self.name, devices=", ".join(there))
 
     def _check_setting(self, key: str, value: str) -> None:
         try:

@@ -52,7 +52,8 @@ class InputMaker:
         prompt = self._chat.prompt(request.messages, len(request.frames))
         self._check_length(prompt, len(request.frames), request.sampling.max_tokens)
         images = [ov.Tensor(view(self._pixels, frame), shared_memory=True) for frame in request.frames]
-        return Inputs(prompt, images, generation(self._own, request.sampling, logprobs=self._logprobs))
+        config = generation(self._own, request.sampling, logprobs=self._logprobs, form=request.form)
+        return Inputs(prompt, images, config)
 
     def _check_length(self, prompt: str, pictures: int, answer: int) -> None:
         """A picture's own tokens are only known when it is encoded, so each counts as one here."""

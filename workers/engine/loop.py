@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.errors import JobError
 from workers.engine.core import Core, Ending, refusal
 from workers.engine.requests import Completion, Refusal, Request
+from workers.process import peak_memory
 from workers.wire import Message, Wire
 
 # Admitting runs the vision encoder while every running answer waits: unbounded, they stood still for 9.5 s
@@ -52,8 +53,12 @@ class Loop:
                 case "drain":
                     self._give_back()
 
+    @property
+    def _idle(self) -> bool:
+        return not self._waiting and not self._core.running
+
     def _rest(self) -> None:
-        if not self._waiting and not self._core.running:
+        if self._idle:
             self._wire.rest()
 
     def _listen(self) -> None:
@@ -83,11 +88,12 @@ class Loop:
         self._tell(endings)
 
     def _tell(self, endings: Sequence[Ending]) -> None:
-        self._post("done", [ending.wire() for ending in endings if isinstance(ending, Completion)])
-        self._post("failed", [ending.wire() for ending in endings if isinstance(ending, Refusal)])
-        if self._now() - self._told >= PROGRESS_S:
+        # Before what ended: who has the last answer has the last figures too.
+        if self._now() - self._told >= PROGRESS_S or (endings and self._idle):
             self._told = self._now()
             self._wire.post("progress", self._progress())
+        self._post("done", [ending.wire() for ending in endings if isinstance(ending, Completion)])
+        self._post("failed", [ending.wire() for ending in endings if isinstance(ending, Refusal)])
 
     def _post(self, kind: str, items: list[Any]) -> None:
         if items:
@@ -99,6 +105,7 @@ class Loop:
             "waiting": len(self._waiting),
             "steps": self._steps,
             "running_sum": self._running_sum,
+            "peak_memory": peak_memory(),
         }
 
     def _cancel(self, ids: frozenset[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import openvino_genai as genai
 
@@ -20,6 +21,7 @@ def ending(
     logprob: float | None,
     first_token_s: float,
     total_s: float,
+    tokens: Sequence[tuple[int, float]] | None = None,
 ) -> Ending:
     """A completion, or a refusal when there is nothing to read: an empty answer is none."""
     if not text.strip():
@@ -34,4 +36,5 @@ def ending(
         vision_s=figures.get_vision_encoding_duration().mean / 1000,
         first_token_s=first_token_s,
         total_s=total_s,
+        tokens=tokens,
     )

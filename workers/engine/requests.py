@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -24,6 +24,8 @@ class EngineConfig:
     """GiB for the KV cache; none lets it grow with what runs"""
     enable_prefix_caching: bool = True
     logprobs: bool = True
+    tokens: bool = False
+    """whether a completion also has its tokens, each with its log-probability; the batching engine knows them"""
     script: Mapping[str, Any] = field(default_factory=dict)
     """for the fake engine"""
 
@@ -67,6 +69,7 @@ class Request:
     messages: tuple[tuple[str, str], ...]
     sampling: Sampling
     form: Mapping[str, Any] | None = None
+    """what the answer must look like: {"grammar": an EBNF of xgrammar's}"""
 
     def wire(self) -> list[Any]:
         frames = [(f.offset, f.width, f.height) for f in self.frames]
@@ -98,6 +101,7 @@ class Completion(AsObject):
     vision_s: float
     first_token_s: float
     total_s: float
+    tokens: Sequence[tuple[int, float]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

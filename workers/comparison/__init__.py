@@ -1,0 +1,77 @@
+"""Comparison: the same requests through two builds, and how far their answers, speed and size part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import UsageError
+from pipeline.models import Model, register
+from pipeline.models.builds import find_model
+from pipeline.options import EngineOptions, Questions
+from pipeline.settings import Settings
+from pipeline.store import Store
+from workers.comparison import requests, truth
+from workers.comparison.pairs import count
+from workers.comparison.report import Report
+from workers.comparison.requests import Requests
+from workers.comparison.side import Side, ask
+from workers.session import session
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What a person wants two models to be compared on."""
+
+    images: tuple[str, ...]
+    recursive: bool
+    batch: str | None
+    questions: Questions
+    gt: Path | None
+    limit: int | None
+    force: bool
+
+    def requests(self, store: Store, settings: Settings, model: Model, tell: Tell) -> Requests:
+        """What both models are asked, in the words that suit the first where a person gives none."""
+        if self.batch and (self.images or self.questions.given):
+            raise UsageError(detail="--from-batch has its own pictures and questions: leave out --images and -q.")
+        if self.batch:
+            return requests.of_batch(store, self.batch, self.limit)
+        if self.images:
+            return requests.of_paths(
+                self.images,
+                self.questions.prompts(model.defaults),
+                recursive=self.recursive,
+                limit=self.limit,
+                media_root=settings.media_root,
+                note=tell,
+            )
+        return requests.of_scenes(settings.home / "scenes", self.questions, model.defaults, self.limit)
+
+
+def comparison(
+    store: Store, settings: tuple[Settings, Settings], wish: Wish, engine: EngineOptions, *, tell: Tell
+) -> Report | None:
+    """Ask both models, one after the other, and hold their answers side by side; none if a person stopped it."""
+    known = truth.read(wish.gt) if wish.gt else None
+    models = [register(store, find_model(each.model, each.home), tell=tell) for each in settings]
+    asked = wish.requests(store, settings[0], models[0], tell)
+    asked.insist()
+    sides = []
+    for each in settings:
+        side = _side(store, each, asked, engine, force=wish.force)
+        if side.outcome.interrupted:
+            tell(f"{side.model}: {' '.join(side.outcome.sentences())}")
+            return None
+        sides.append(side)
+    one, other = (store.views.items(side.outcome.batch.name) for side in sides)
+    return Report(sides=(sides[0], sides[1]), tally=count(one, other, known or asked.truth))
+
+
+def _side(store: Store, settings: Settings, asked: Requests, engine: EngineOptions, *, force: bool) -> Side:
+    with session(settings, store, engine) as here:
+        here.progress.note(f"Asking {here.model.alias}.")
+        return ask(here, asked, force=force)

@@ -1,0 +1,120 @@
+"""What two models are asked to be compared: pictures with their prompts, and the truth where it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UsageError
+from pipeline.jobs import Item, JobSpec
+from pipeline.locators import Picture
+from pipeline.options import Questions
+from pipeline.prompts import Defaults, Prompt, canonical
+from pipeline.sources.paths import from_paths
+from pipeline.store import Store
+from pipeline.store.rows import ItemRow
+from workers.comparison.truth import Truth
+from workers.demo.exercises import Exercise, exercises
+from workers.demo.folder import Folder
+
+SCENES = 24
+SEED = 1
+
+Page = tuple[tuple[Picture, ...], Sequence[Prompt]]
+"""pictures that are asked about together, and the prompts"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requests:
+    """The same for each model that is asked."""
+
+    spec: Mapping[str, Any]
+    """what a person named, by which the batches are known again"""
+    pages: Callable[[], Iterator[Page]]
+    truth: Truth = field(default_factory=Truth)
+
+    def items(self, model: str) -> Iterator[Item]:
+        for row, (pictures, prompts) in enumerate(self.pages()):
+            for ask, prompt in enumerate(prompts):
+                yield Item(spec=JobSpec(pictures=pictures, prompt=prompt, model=model), row=row, ask=ask)
+
+    def batch(self, model: str) -> tuple[str, dict[str, Any]]:
+        """The name of the batch that asks a model, and its spec: the same command finds it again."""
+        spec = {"model": model, **self.spec}
+        return f"compare-{model}-{blake2b(canonical(spec), digest_size=4).hexdigest()}", spec
+
+    def insist(self) -> None:
+        """Refuse to compare on nothing."""
+        if next(self.pages(), None) is None:
+            raise UsageError(detail="There is nothing to compare the models on.")
+
+
+def of_scenes(folder: Path, questions: Questions, defaults: Defaults, limit: int | None) -> Requests:
+    """Drawn scenes, each with its own questions whose answers are known, unless others are asked."""
+    count = limit or SCENES
+    tasks = list(exercises(SEED, max(SCENES, count)))
+    drawn = Folder.at(folder)
+    drawn.draw(tasks)
+
+    def pages() -> Iterator[Page]:
+        for task in tasks[:count]:
+            own = tuple(question.text for question in task.questions)
+            asked = replace(questions, question=questions.question or own)
+            yield (Picture.at(drawn.pictures / task.name, None),), asked.prompts(defaults)
+
+    spec = {"scenes": count, **questions.spec(), "defaults": asdict(defaults)}
+    return Requests(spec=spec, pages=pages, truth=_known(tasks))
+
+
+def _known(tasks: Iterable[Exercise]) -> Truth:
+    truth = Truth()
+    for task in tasks:
+        for question in task.questions:
+            truth.add(task.name, question.text, question.answer)
+    return truth
+
+
+def of_paths(
+    paths: Sequence[str],
+    prompts: Sequence[Prompt],
+    *,
+    recursive: bool,
+    limit: int | None,
+    media_root: Path | None,
+    note: Callable[[str], None],
+) -> Requests:
+    """Pictures of files, folders and patterns, each with all prompts."""
+
+    def pages() -> Iterator[Page]:
+        for picture in from_paths(paths, recursive=recursive, media_root=media_root, limit=limit, note=note):
+            yield (picture,), prompts
+
+    asked = [prompt.digest.hex() for prompt in prompts]
+    spec = {"images": list(paths), "recursive": recursive, "limit": limit, "prompts": asked}
+    return Requests(spec=spec, pages=pages)
+
+
+def of_batch(store: Store, name: str, limit: int | None) -> Requests:
+    """What another batch asked, picture by picture and word by word."""
+    store.views.batch(name)  # says so if there is none
+
+    def pages() -> Iterator[Page]:
+        asked = (page for item in store.views.items(name) if (page := _page(item)))
+        yield from islice(asked, limit)
+
+    return Requests(spec={"batch": name, "limit": limit}, pages=pages)
+
+
+def _page(item: ItemRow) -> Page | None:
+    """A row that could not become a job asks nothing."""
+    if item.prompt is None or item.question is None:
+        return None
+    head = (("system", item.prompt.system),) if item.prompt.system else ()
+    messages = (*head, *item.prompt.examples, ("user", item.question))
+    prompt = Prompt.from_stored(messages, item.prompt.parameters, item.prompt.form)
+    pictures = (Picture(picture.locator, picture.size, picture.mtime_ns) for picture in item.pictures)
+    return tuple(pictures), (prompt,)

@@ -1,0 +1,70 @@
+"""An opener: a decoder process that opens pictures one after another, for those who look at them here.
+
+Nobody vouches for the files: what kills or hangs the decoder, or wants too much memory, costs that picture alone.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from PIL import Image
+
+from pipeline.errors import ImageMissing
+from pipeline.locators import open_path
+from workers.child import Refused
+from workers.decoders import DecodeLimits, Decoders
+from workers.pixels import CHANNELS, Pixels
+
+_LOOK_S = 0.1
+
+
+class Opener:
+    """Lives as long as the block."""
+
+    def __init__(self, limits: DecodeLimits, media_root: Path | None = None) -> None:
+        self._pixels = Pixels(1, limits.max_pixels, budget=limits.max_pixels * CHANNELS)
+        self._decoders = Decoders(1, limits, self._pixels.fd)
+        self._media_root = media_root
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._decoders.close()
+        self._pixels.close()
+
+    def open(self, locator: str) -> Image.Image:
+        """The picture, upright and in RGB. Raises Refused with the reason."""
+        path = open_path(locator, self._media_root)
+        if path is None:
+            raise Refused(ImageMissing.code, "it is no file on this machine")
+        offset = self._pixels.take()
+        assert offset is not None, "one picture at a time"
+        try:
+            return self._decode(path, offset)
+        finally:
+            self._pixels.free(offset)
+
+    def _decode(self, path: str, offset: int) -> Image.Image:
+        future = self._decoders.decode(path, offset, self._pixels.room)
+        while not future.done():
+            self._decoders.tend()
+            self._wait()
+            self._decoders.receive()
+        width, height = future.result().width, future.result().height
+        self._pixels.filled(offset, width, height)
+        return Image.frombytes("RGB", (width, height), os.pread(self._pixels.fd, width * height * CHANNELS, offset))
+
+    def _wait(self) -> None:
+        """For a word of the decoder, or for the pause before it is started again."""
+        (child,) = self._decoders.children
+        if child.wire:
+            child.wire.wait(_LOOK_S)
+        else:
+            time.sleep(min(child.due_in or 0.0, _LOOK_S))
