@@ -17,9 +17,12 @@ from pipeline.lazy import Entry, LazyGroup
 COMMANDS = {
     "demo": Entry("workers.commands.demo:demo", "Ask the bundled model about drawn scenes; mark its answers."),
     "run": Entry("workers.commands.run:run", "Ask about pictures and answer here and now."),
+    "submit": Entry("pipeline.commands.submit:submit", "Ask about pictures; workers answer."),
+    "worker": Entry("workers.commands.worker:worker", "Run a worker, list workers, or let one end."),
+    "up": Entry("workers.commands.up:up", "Run the workers that pixmill.toml names."),
     "status": Entry("pipeline.commands.status:status", "Show how everything stands."),
     "answers": Entry("pipeline.commands.answers:answers", "List answers, newest first."),
-    "batch": Entry("pipeline.commands.batch:batch", "List batches, or show one."),
+    "batch": Entry("pipeline.commands.batch:batch", "List and show batches; pause, resume, cancel or run them again."),
     "failed": Entry("pipeline.commands.failed:failed", "List, show or retry what failed."),
     "export": Entry("pipeline.commands.export:export", "Write answers to a file."),
     "models": Entry("pipeline.commands.models:models", "List models, show one, or set an alias."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from pipeline.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from pipeline.store import Store
+
+WAIT_S = 0.5
 
 
 @contextmanager
@@ -37,6 +40,18 @@ def open_to_read(settings: Settings | None = None) -> Iterator[Store]:
     else:
         with open_store(settings) as store:
             yield store
+
+
+@contextmanager
+def open_once_there() -> Iterator[Store]:
+    """The store for commands that go on looking: where no database is yet, they wait for one."""
+    settings = read_settings()
+    if file := _not_yet(settings):
+        click.echo(f"Nothing here yet: waiting for {file}, which the first `pixmill run PATH...` makes.", err=True)
+        while _not_yet(settings):
+            time.sleep(WAIT_S)
+    with open_store(settings) as store:
+        yield store
 
 
 def _not_yet(settings: Settings) -> str | None:

@@ -38,6 +38,11 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
+def things(count: int, name: str) -> str:
+    """1 job, 2 jobs."""
+    return f"{number(count)} {name}{'' if count == 1 else 's'}"
+
+
 def size(count: int) -> str:
     """Bytes, as disks are sold: 820 B, 1.4 MB, 512 MB, 3.1 GB."""
     value, unit = float(count), "B"

@@ -6,7 +6,6 @@ The caller feeds absolute counts. A total may be unknown, or still grow while ro
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,6 +16,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from pipeline.display import duration, number, size
+from pipeline.rate import Rate
 
 WINDOW_S = 30.0
 """the rate is that of the last half minute: captions of a folder differ in length"""
@@ -47,25 +47,6 @@ class Tally:
         return self.done + self.failed
 
 
-class Rate:
-    """Things a second over the last window. What was there at the first look does not count."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
-
-    def see(self, now: float, count: int) -> None:
-        self._seen.append((now, count))
-        while len(self._seen) > 2 and self._seen[1][0] <= now - WINDOW_S:
-            self._seen.popleft()
-
-    @property
-    def per_second(self) -> float | None:
-        if not self._seen:
-            return None
-        (start, first), (end, last) = self._seen[0], self._seen[-1]
-        return (last - first) / (end - start) if end > start and last > first else None
-
-
 class Progress:
     """A context manager; `update` shows counts, `note` says a line above the bar.
 
@@ -91,7 +72,7 @@ class Progress:
         self._clock = clock
         self._quiet = quiet
         self._tally = Tally()
-        self._rate = Rate()
+        self._rate = Rate(WINDOW_S)
         self._shown: tuple[float, Tally] | None = None
         self._bar: Bar | None = None
 

@@ -47,6 +47,51 @@ def world(connection: sa.Connection) -> None:
     _answers(connection)
 
 
+def crowd(connection: sa.Connection, done: int, queued: int) -> None:
+    """One batch of so many jobs. Of those that have ended each hundredth failed; 500 were answered a second, until now.
+
+    Filled by the database itself: a million rows through Python take minutes.
+    """
+    _who_answers(connection)
+    prompt = {"messages": [["user", "What?"]], "parameters": {}, "question": "What?", "created": 1.0}
+    _add(connection, t.prompts, {"id": 1, "digest": b"1", **prompt})
+    _add(connection, t.batches, _batch(1, "first", "in_progress"))
+    postgres = connection.dialect.name == "postgresql"
+    n = sa.literal_column("n", sa.Integer)
+    key = sa.text("decode(lpad(to_hex(n), 16, '0'), 'hex')" if postgres else "CAST(printf('%016x', n) AS BLOB)")
+    last = done + queued
+    numbers = sa.select(sa.func.generate_series(1, last).label("n")).subquery() if postgres else _numbers(last)
+    ended = sa.case((n % 100 == 0, "failed"), else_="done")
+    job = {"id": n, "job_key": key, "prompt_id": 1, "model": "llava", "lane": 1, "claim_token": 1}
+    times = dict.fromkeys(("created", "queued", "updated"), 1.0)
+    _fill(connection, t.jobs, numbers, {**job, **times, "state": sa.case((n <= done, ended), else_="queued")})
+    place = {"job_id": n, "position": 0, "locator": sa.text("'file:///pictures/' || n || '.jpg'")}
+    _fill(connection, t.job_images, numbers, {**place, "size": 10, "mtime_ns": 11})
+    item = {"batch_id": 1, "row_no": n, "ask_no": 0, "job_id": n}
+    _fill(connection, t.batch_items, numbers, {**item, "ended": sa.case((n <= done, 5.0))})
+    given = {**_answer(1, job=1, token=1, text="A red square stands on a blue table."), "id": n, "job_id": n}
+    answered = {**given, "worker_id": 1, "created": NOW - (done - n) * 0.002, "content_key": key}
+    _fill(connection, t.answers, numbers, answered, sa.and_(n <= done, n % 100 != 0))
+
+
+def _numbers(last: int) -> sa.CTE:
+    start = sa.select(sa.literal(1).label("n")).cte("numbers", recursive=True)
+    return start.union_all(sa.select(start.c.n + 1).where(start.c.n < last))
+
+
+def _fill(
+    connection: sa.Connection,
+    table: sa.Table,
+    numbers: sa.FromClause,
+    columns: dict[str, Any],
+    where: sa.ColumnElement[bool] | None = None,
+) -> None:
+    values = [value if isinstance(value, sa.ClauseElement) else sa.literal(value) for value in columns.values()]
+    query = sa.select(*values).select_from(numbers)
+    query = query if where is None else query.where(where)
+    connection.execute(table.insert().from_select(list(columns), query, include_defaults=False))
+
+
 def _add(connection: sa.Connection, table: sa.Table, *rows: dict[str, Any]) -> None:
     for row in rows:
         connection.execute(table.insert(), row)
@@ -88,6 +133,8 @@ def _worker(id: int, lease: float | None, status: Any) -> dict[str, Any]:
 
 
 def _what_is_asked(connection: sa.Connection) -> None:
+    ended = {"ended": 2.0}
+    invalid = {"error_code": "row_invalid", "error": "the row cannot be used: no"}
     few_shot = [["system", "Be brief."], ["user", "Example?"], ["assistant", "Yes."], ["user", "What is it?"]]
     _add(
         connection,
@@ -121,13 +168,13 @@ def _what_is_asked(connection: sa.Connection) -> None:
     _add(
         connection,
         t.batch_items,
-        {"batch_id": 1, "row_no": 0, "ask_no": 0, "job_id": 2, "custom_id": "dog", "columns": {"shelf": 3}},
-        {"batch_id": 1, "row_no": 1, "ask_no": 0, "job_id": 1},
-        {"batch_id": 1, "row_no": 1, "ask_no": 1, "job_id": 3},
-        {"batch_id": 1, "row_no": 2, "ask_no": 0, "error_code": "row_invalid", "error": "the row cannot be used: no"},
+        {"batch_id": 1, "row_no": 0, "ask_no": 0, "job_id": 2, "custom_id": "dog", "columns": {"shelf": 3}, **ended},
+        {"batch_id": 1, "row_no": 1, "ask_no": 0, "job_id": 1, **ended},
+        {"batch_id": 1, "row_no": 1, "ask_no": 1, "job_id": 3, **ended},
+        {"batch_id": 1, "row_no": 2, "ask_no": 0, **ended, **invalid},
         {"batch_id": 1, "row_no": 3, "ask_no": 0, "job_id": 4},
-        {"batch_id": 1, "row_no": 4, "ask_no": 0, "job_id": 1},
-        {"batch_id": 2, "row_no": 0, "ask_no": 0, "job_id": 1},
+        {"batch_id": 1, "row_no": 4, "ask_no": 0, "job_id": 1, **ended},
+        {"batch_id": 2, "row_no": 0, "ask_no": 0, "job_id": 1, **ended},
     )
 
 

@@ -70,6 +70,10 @@ class World:
 
     # --- running ---------------------------------------------------------------------------------
 
+    def tickets(self, model: str = MODEL, **options: Any) -> list[list[int]]:
+        """The ids on the next tickets."""
+        return [list(ticket.ids) for ticket in self.store.tickets(model, **options)]
+
     def claim(self, ids: Iterable[int] | None = None, worker: int | None = None) -> list[Claim]:
         """The given jobs, or all."""
         wanted = self.ids() if ids is None else ids

@@ -17,15 +17,19 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from typing import Any
 
 from pipeline.errors import CODES, EngineCrashed, EngineStalled, PixmillError, RowInvalid
 from pipeline.jobs import Answer, CacheHit, Claim, Failure, State, content_key
 from pipeline.owner import Owner
+from pipeline.rate import Rate
 from pipeline.store import Store
+from pipeline.store.values import Lease
 from workers.child import Child, Refused
 from workers.decoders import Decoders
 from workers.engine.client import Engine, EngineDied
 from workers.engine.requests import Completion, Request
+from workers.patience import Patience
 from workers.pictures import Pictures
 from workers.tray import Ticket, Tray
 from workers.work import MOST_PICTURES, Places, Work
@@ -37,12 +41,19 @@ LINGER_S = 0.02
 GROUP = 256
 """How many endings are stored at once at most."""
 REAP_EVERY_S = 2.0
+TELL_EVERY_S = 2.0
+"""How often a worker says how it does, and hears whether it is to end."""
+LOOK_EVERY_S = 1.0
+"""How often to look for batches that have ended, and for what nobody wants any more."""
+RATE_WINDOW_S = 60.0
 IDLE_S = 0.5
 """How long to sleep at most: leases and stalls are looked at in between."""
 ALONE_FROM = 2
 """A job with so many crashes runs with nothing beside it: a third one is its own doing."""
 
 Ending = Answer | CacheHit | Failure
+
+_BAD_ENDS = {State.FAILED: "failed", State.QUEUED: "retried", State.CANCELLED: "cancelled"}
 
 
 class Feeder:
@@ -63,6 +74,7 @@ class Feeder:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._engine, self._decoders, self._pictures = store, engine, decoders, pictures
+        self._patiently = Patience(self._is_overdue, now)
         self._places, self._build, self._build_digest = places, build, build_digest
         self._join, self._worker = join, join()
         self._lease_s, self._now = lease_s, now
@@ -79,12 +91,15 @@ class Feeder:
         self._oldest_ending = 0.0
         self._request_ids = itertools.count(1)
         self._runtime: int | None = None
-        self._renewed = self._reaped = now()
+        self._renewed = self._reaped = self._looked = now()
+        self._rate = Rate(RATE_WINDOW_S)
         self._stop_by: float | None = None
         self._doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         weakref.finalize(self, os.close, self._doorbell)  # not sooner: other threads may ring at any time
         self.tally: Counter[str] = Counter()
-        """done, cached, failed, retried, lost, crashes: what this feeder saw"""
+        """done, cached, failed, cancelled, retried, lost, crashes: what this feeder saw"""
+        self.drain_asked: Future[None] = Future()
+        """done once a person has asked this worker to take nothing new and to end"""
 
     # --- for other threads ---------------------------------------------------------------------
 
@@ -120,9 +135,10 @@ class Feeder:
             self._leave()
 
     def _finished(self) -> bool:
-        if self._stop_by is None:
-            return False
-        return self._now() >= self._stop_by or not self._held
+        return self._stop_by is not None and (self._is_overdue() or not self._held)
+
+    def _is_overdue(self) -> bool:
+        return self._stop_by is not None and self._now() >= self._stop_by
 
     def _turn(self) -> None:
         self._store_endings()
@@ -132,6 +148,7 @@ class Feeder:
             self._give_back()
         self._pictures.tend(standing_still=not (self._asked or self._ready or self._endings))
         self._engine.tend()
+        self._look_around()
         self._take_answers()
         if self._stop_by is None:
             self._ask()
@@ -166,12 +183,19 @@ class Feeder:
         if not len(self._tray) or (room < self._places.group and self._held):
             return
         group = self._tray.take(room)
-        claims = {claim.id: claim for claim in self._store.claim([id for id, _ in group], self._worker)}
+        claims = self._claimed([id for id, _ in group])
         for id, ticket in group:
             if claim := claims.pop(id, None):
                 self._begin(claim, ticket)
             else:  # done meanwhile, cancelled, paused, or another worker's
                 ticket.tear()
+
+    def _claimed(self, ids: Sequence[int]) -> dict[int, Claim]:
+        lapses = self._patiently.lapses
+        claims = {claim.id: claim for claim in self._patiently(self._store.claim, ids, self._worker)}
+        if self._patiently.lapses > lapses:  # the tries before may have claimed jobs, of which we never heard
+            self._patiently(self._store.disown, self._worker, {*self._held, *claims})
+        return claims
 
     def _begin(self, claim: Claim, ticket: Ticket) -> None:
         work = Work(claim=claim, ticket=ticket, begun=self._now(), crashes=claim.crashes)
@@ -213,7 +237,7 @@ class Feeder:
             hashes = [read.sha256 for read in work.reads]
             work.key = content_key(hashes, work.claim.prompt, self._build_digest, work.claim.device_class)
         keys = {work.key for work in readable if work.key and not work.claim.fresh}
-        known = self._store.cached(keys) if keys else {}
+        known = self._patiently(self._store.cached, keys) if keys else {}
         return [work for work in readable if not (self._cached(work, known) or self._follows(work))]
 
     def _refused(self, work: Work) -> bool:
@@ -325,7 +349,7 @@ class Feeder:
         """The engine died with these inside: it counts for each, and they are asked again."""
         self.tally["crashes"] += 1
         log.warning("action=engine_died inside=%d reason=%s", len(crashed), crashed[0][1])
-        self._store.count_crash([(work.id, work.claim.token) for work, _ in crashed])
+        self._patiently(self._store.count_crash, [(work.id, work.claim.token) for work, _ in crashed])
         for work, died in reversed(crashed):
             work.crashes += 1
             if work is self._suspect:
@@ -357,14 +381,16 @@ class Feeder:
         good = [ending for _, ending in group if not isinstance(ending, Failure)]
         bad = [ending for _, ending in group if isinstance(ending, Failure)]
         written = self._finish(good) if good else set()
-        states = self._store.fail(bad) if bad else {}
+        states = self._patiently(self._store.fail, bad) if bad else {}
         for work, ending in group:
             self.tally[_outcome(ending, states.get(work.id), work.id in written)] += 1
             self.tally["cached"] += isinstance(ending, CacheHit)
             self._let_go(work)
 
     def _finish(self, good: Sequence[Answer | CacheHit]) -> set[int]:
-        return self._store.finish(good, worker=self._worker, build=self._build, runtime=self._runtime_id())
+        return self._patiently(
+            self._store.finish, good, worker=self._worker, build=self._build, runtime=self._runtime_id()
+        )
 
     def _let_go(self, work: Work) -> None:
         """The job has ended here: its place and its pictures are free, and its twins can be looked up."""
@@ -379,23 +405,59 @@ class Feeder:
     def _runtime_id(self) -> int | None:
         """The row of the engine that answered; none while there was no engine (all came from the cache)."""
         if self._runtime is None and self._engine.runtime:
-            self._runtime = self._store.register_runtime(self._engine.runtime.wire())
+            self._runtime = self._patiently(self._store.register_runtime, self._engine.runtime.wire())
         return self._runtime
+
+    # --- what batches want ------------------------------------------------------------------------
+
+    def _look_around(self) -> None:
+        """End the batches that are at their end, and here what no batch wants any more."""
+        if self._now() - self._looked < LOOK_EVERY_S:
+            return
+        self._looked = self._now()
+        self._patiently(self._store.settle)
+        if self._held:
+            self._stop_unwanted(self._patiently(self._store.unwanted, self._worker))
+
+    def _stop_unwanted(self, ids: Iterable[int]) -> None:
+        """Take these jobs from the engine. They become ready once more, and are refused there."""
+        for work in (self._held[id] for id in ids if id in self._held):
+            work.unwanted = True
+        self._engine.cancel([request for request, work in self._asked.items() if work.unwanted])
 
     # --- the lease, and the end -----------------------------------------------------------------
 
     def _keep_lease(self) -> None:
         now = self._now()
-        if now - self._renewed >= self._lease_s / 3:
+        if now - self._renewed >= min(self._lease_s / 3, TELL_EVERY_S):
             self._renewed = now
-            status = {"held": len(self._held), "running": self._engine.figures.running, **self.tally}
-            if not self._store.renew(self._worker, self._lease_s, status):
-                log.warning("action=lease_lost worker=%d held=%d", self._worker, len(self._held))
-                self._begin_anew()
-        if now - self._reaped >= REAP_EVERY_S:
+            self._heed(self._patiently(self._store.renew, self._worker, self._lease_s, self._status(now)))
+        # After the database was away others may renew first: their leases are over, and they are alive.
+        if now - max(self._reaped, self._patiently.recovered) >= REAP_EVERY_S:
             self._reaped = now
-            if count := self._store.reap(self._me):
+            if count := self._patiently(self._store.reap, self._me):
                 log.warning("action=reaped jobs=%d", count)
+
+    def _status(self, now: float) -> dict[str, Any]:
+        """How it goes, for people."""
+        self._rate.see(now, self.tally["done"])
+        rate = self._rate.per_second
+        return {
+            # What was cancelled runs no more, though an engine that fell idle over it did not say so.
+            "running": min(self._engine.figures.running, len(self._asked)),
+            "places": self._places.running,
+            "held": len(self._held),
+            "rate": None if rate is None else round(rate, 3),
+            **self.tally,
+        }
+
+    def _heed(self, lease: Lease) -> None:
+        if lease is Lease.LOST:
+            log.warning("action=lease_lost worker=%d held=%d", self._worker, len(self._held))
+            self._begin_anew()
+        elif lease is Lease.DRAINING and not self.drain_asked.done():
+            log.info("action=drain worker=%d", self._worker)
+            self.drain_asked.set_result(None)
 
     def _begin_anew(self) -> None:
         """The lease was taken back (this program stood still), and with it all jobs: they may be claimed again."""
@@ -404,7 +466,7 @@ class Feeder:
         self._asked.clear()
         self._endings.clear()
         self._drop(list(self._held.values()))
-        self._worker = self._join()
+        self._worker = self._patiently(self._join)
 
     def _give_back(self) -> None:
         """Keep only what the engine runs and what has ended: all else goes back to the queue."""
@@ -413,7 +475,7 @@ class Feeder:
         keep = {*self._asked.values(), *(work for work, _ in self._endings)}
         rest = [work for work in self._held.values() if work not in keep]
         if rest:
-            self._store.give_back([(work.id, work.claim.token) for work in rest])
+            self._patiently(self._store.give_back, [(work.id, work.claim.token) for work in rest])
         self._drop(rest)
 
     def _drop(self, works: Iterable[Work]) -> None:
@@ -426,6 +488,7 @@ class Feeder:
         self._suspects.clear()
 
     def _leave(self) -> None:
+        self._stop_by = self._now()  # nothing is tried again
         try:
             if self._endings:
                 self._store_group(self._endings)
@@ -439,5 +502,5 @@ class Feeder:
 
 def _outcome(ending: Ending, state: State | None, written: bool) -> str:
     if isinstance(ending, Failure):
-        return {State.FAILED: "failed", State.QUEUED: "retried"}.get(state, "lost") if state else "lost"
+        return _BAD_ENDS.get(state, "lost") if state else "lost"
     return "done" if written else "lost"

@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from pipeline.jobs import BatchState
 from pipeline.queue import TICKET, LocalQueue, top_up
 from pipeline.store import Store
 from pipeline.store.values import Added, Counts
@@ -24,6 +25,9 @@ COUNTING_SHARE = 0.05
 """Share of the time that counting a large batch may take."""
 GRACE_S = 600.0
 """How long a first Ctrl-C lets the engine finish what it has begun; a second one does not wait."""
+
+GIVEN_UP = (BatchState.CANCELLED, BatchState.EXPIRED)
+"""where a batch stands that is not worked on any more, whatever is left of it"""
 
 T = TypeVar("T")
 
@@ -96,6 +100,8 @@ class LocalRun:
     added: Added = field(default_factory=Added)
     tally: Counter[str] = field(default_factory=Counter)
     figures: Figures = field(default_factory=Figures)
+    state: BatchState = BatchState.VALIDATING
+    """where the batch stood when it was looked at last"""
     _counts: Counts = field(default_factory=Counts)
     _counted: float = 0.0
     _count_every: float = LOOK_EVERY_S
@@ -112,10 +118,11 @@ class LocalRun:
                     if worker is None and added.unfinished:
                         worker = stack.enter_context(self.start_worker())
                         worker.ended.add_done_callback(lambda _: self.stop.wake())
+                        worker.drain_asked.add_done_callback(lambda _: self.stop.ask())
                         self.tally = worker.feeder.tally
                     if worker:
                         self._turn(worker)
-                    if self.stop.times:
+                    if self.stop.times or self.state in GIVEN_UP:
                         break
                 else:
                     self.submitting = False
@@ -162,10 +169,16 @@ class LocalRun:
     def _count(self) -> Counts:
         begun = time.monotonic()
         counts = self._counts = self.store.views.progress(self.batch)
+        self._see(self.store.views.batch_state(self.batch))
         self._counted = time.monotonic()
         self._count_every = max(LOOK_EVERY_S, (self._counted - begun) / COUNTING_SHARE)
         self.tell(counts)
         return counts
+
+    def _see(self, state: BatchState) -> None:
+        if state is not self.state and state is BatchState.PAUSED:
+            self.note("The batch is paused: this waits until somebody lets it go on with `pixmill batch resume`.")
+        self.state = state
 
     def _wind_up(self, worker: Worker) -> None:
         """Let the engine finish what it has begun; asked again, end at once."""

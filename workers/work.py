@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 
+from pipeline.errors import Cancelled
 from pipeline.jobs import Claim, PictureRead
 from workers.child import Refused
 from workers.pictures import Loaded
@@ -28,6 +29,8 @@ class Work:
     key: bytes | None = None
     """the content key, once the pictures have been read"""
     seed: int | None = None
+    unwanted: bool = False
+    """whether the last batch that wanted it was cancelled, or is past its deadline"""
     twins: list[Work] = field(default_factory=list)
     """jobs with the same content, which wait for this one's answer"""
 
@@ -43,6 +46,9 @@ class Work:
 
     @property
     def refusal(self) -> Refused | None:
+        """Why the engine is not to be asked."""
+        if self.unwanted:
+            return Refused(Cancelled.code, str(Cancelled()))
         return next((picture.refusal for picture in self.pictures if picture.refusal), None)
 
 

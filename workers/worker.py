@@ -102,6 +102,11 @@ class Worker:
         """Done when the feeder has stopped, with the error that ended it if there was one."""
         return self._ended
 
+    @property
+    def drain_asked(self) -> Future[None]:
+        """Done once a person has asked this worker to take nothing new and to end (`pixmill worker drain`)."""
+        return self.feeder.drain_asked
+
     def _join(self) -> int:
         config = self._config
         return self._store.join(

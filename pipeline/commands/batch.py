@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline import listing
 from pipeline.context import open_to_read
-from pipeline.display import counted, echo_json, echo_lines, moment, number, printable, table, to_json
-from pipeline.store.rows import BatchRow
+from pipeline.display import counted, echo_json, echo_lines, moment, number, printable, table, things, to_json
+from pipeline.errors import BatchEnded
+from pipeline.jobs import BatchState
+from pipeline.rerun import HINT, run_again
+from pipeline.store.rows import BatchHead, BatchRow
+from pipeline.store.values import Moved
+
+if TYPE_CHECKING:
+    from pipeline.store import Store
+
+_PAST = {BatchState.CANCELLED: "cancelled", BatchState.PAUSED: "paused", BatchState.IN_PROGRESS: "resumed"}
+_ALREADY = {
+    BatchState.CANCELLED: "has just ended by itself",
+    BatchState.PAUSED: "is paused already",
+    BatchState.IN_PROGRESS: "is not paused: it goes on already",
+}
+
+names = click.argument("names", nargs=-1, required=True, metavar="NAME...")
 
 
 @click.group()
 def batch() -> None:
-    """List batches, or show one."""
+    """List and show batches; pause, resume, cancel or run them again."""
 
 
 @batch.command()
@@ -43,6 +61,85 @@ def show(name: str, as_json: bool) -> None:
         echo_json(row)
     else:
         click.echo("\n".join(_lines(row)))
+
+
+@batch.command()
+@names
+def cancel(names: tuple[str, ...]) -> None:
+    """Cancel batches: what only they want ends, in the engines too. Answers stay."""
+    _move(names, BatchState.CANCELLED, _cancelled)
+
+
+@batch.command()
+@names
+def pause(names: tuple[str, ...]) -> None:
+    """Pause batches: what is in an engine is finished, the rest waits."""
+    _move(names, BatchState.PAUSED, _paused)
+
+
+@batch.command()
+@names
+def resume(names: tuple[str, ...]) -> None:
+    """Let paused batches go on."""
+    _move(names, BatchState.IN_PROGRESS, _resumed)
+
+
+@batch.command()
+@click.argument("name")
+@listing.where
+@click.option("--fresh", is_flag=True, help="Ask the engine even where an equal picture was answered before.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rerun(name: str, where: tuple[str, ...], fresh: bool, yes: bool) -> None:
+    """Run a batch's jobs again that have ended.
+
+    All of them, or those that fit: --where error_code=image_missing, --where build!=current. Their old
+    answers stay stored. A batch that has ended lives again.
+    """
+    with open_to_read() as store:
+        head = store.views.batch_head(name)
+        jobs = dict(store.views.ended(name, where=where))
+        if not jobs:
+            click.echo(f"Nothing that has ended in {printable(name)} fits: nothing is run again.")
+            return
+        if yes or click.confirm(f"Run {counted(Counter(jobs.values()))} of {printable(name)} again?", err=True):
+            count = run_again(store, jobs, batch=head.id, fresh=fresh)
+            paused = f", and wait until `pixmill batch resume {name}`" if head.state is BatchState.PAUSED else ""
+            click.echo(f"{things(count, 'job')} {'is' if count == 1 else 'are'} queued again{paused}.")
+            click.echo(HINT, err=True)
+
+
+def _move(names: Iterable[str], state: BatchState, say: Callable[[Moved], str]) -> None:
+    """Bring all of the batches to a state, or none when one of them has ended."""
+    with open_to_read() as store:
+        for head in [_live(store, name, state) for name in dict.fromkeys(names)]:
+            moved = store.set_batch_state(head.id, state)
+            click.echo(f"{printable(head.name)} {say(moved) if moved else _ALREADY[state]}.")
+
+
+def _live(store: Store, name: str, state: BatchState) -> BatchHead:
+    head = store.views.batch_head(name)
+    if head.finished is not None:
+        raise BatchEnded(name=name, state=head.state, when=moment(head.finished), verb=_PAST[state])
+    return head
+
+
+def _cancelled(moved: Moved) -> str:
+    held = f". Workers hold {number(moved.running)} more, which stop within seconds" if moved.running else ""
+    return f"is cancelled with {_to_do(moved)}{held}"
+
+
+def _paused(moved: Moved) -> str:
+    held = f". Workers hold {number(moved.running)} more, which are finished" if moved.running else ""
+    return f"is paused with {_to_do(moved)}{held}"
+
+
+def _resumed(moved: Moved) -> str:
+    return f"goes on with {things(moved.open, 'item')} to do"
+
+
+def _to_do(moved: Moved) -> str:
+    others = f". Other batches still want {number(moved.shared)} of its jobs, which go on" if moved.shared else ""
+    return f"{things(moved.open, 'item')} still to do{others}"
 
 
 def _cells(row: BatchRow) -> tuple[str, ...]:

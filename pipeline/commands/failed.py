@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
@@ -13,12 +12,11 @@ from pipeline.context import open_to_read
 from pipeline.display import echo_json, echo_lines, moment, number, printable, table
 from pipeline.errors import UsageError
 from pipeline.jobs import State
+from pipeline.rerun import HINT, run_again
 from pipeline.store.rows import ItemRow, JobRow
 
 if TYPE_CHECKING:
     from pipeline.store import Store
-
-CHUNK = 1_000
 
 
 def code(command: listing.F) -> listing.F:
@@ -76,18 +74,10 @@ def retry(job: tuple[int, ...], batch: str | None, code: str | None) -> None:
         raise UsageError(detail="Give either job numbers, or --batch and --code.")
     with open_to_read() as store:
         ids = _checked(store, job) if job else _found(store, batch, code)
-        count = requeue(store, ids)
+        count = run_again(store, ids, batch=store.views.batch_head(batch).id if batch else None)
     click.echo(f"{number(count)} queued again.")
     if count:
-        click.echo(
-            "They run when the command of their batch is run again; `pixmill batch show` says what it was.", err=True
-        )
-
-
-def requeue(store: Store, ids: Iterable[int]) -> int:
-    """Queue jobs again, a chunk at a time."""
-    left = iter(ids)
-    return sum(store.requeue(chunk, fresh=False) for chunk in iter(lambda: list(islice(left, CHUNK)), []))
+        click.echo(HINT, err=True)
 
 
 def _checked(store: Store, ids: Iterable[int]) -> list[int]:

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import NoReturn
 
 import click
 
-from pipeline import listing
-from pipeline.context import open_to_read
-from pipeline.display import counted, echo_json, moment, number, printable
-from pipeline.store.rows import Status, WorkerRow
+from pipeline import board
+from pipeline.context import open_once_there, open_to_read
+from pipeline.display import counted, echo_json, echo_lines, number, terminal_width
+from pipeline.store import Store
+from pipeline.store.rows import Activity, Status
+
+Show = Callable[[Activity], object]
+
+LOOK_EVERY_S = 1.0
+LINE_EVERY_S = 5.0
+LOOKING_SHARE = 0.1
+"""Share of the time that looking may take: it grows with the batches, and others need the database."""
 
 
 @click.command()
-@listing.json_document
-def status(as_json: bool) -> None:
-    """Show how everything stands."""
+@click.option("--watch", is_flag=True, help="Show what goes on, again and again, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document; with --watch one on each line.")
+def status(watch: bool, as_json: bool) -> None:
+    """Show how everything stands.
+
+    With --watch what goes on right now: batches and the time they need, queues, workers.
+    """
+    if watch:
+        with open_once_there() as store:
+            follow(store, as_json=as_json)
     with open_to_read() as store:
         found = store.views.status()
     if as_json:
@@ -24,17 +43,38 @@ def status(as_json: bool) -> None:
         click.echo("\n".join(_lines(found)))
 
 
+def follow(store: Store, *, as_json: bool) -> NoReturn:
+    """Look and show until a person has seen enough."""
+    every = LOOK_EVERY_S if as_json or terminal_width() else LINE_EVERY_S
+    with _screen(as_json=as_json) as show:
+        while True:
+            begun = time.monotonic()
+            activity = store.views.activity()
+            took = time.monotonic() - begun
+            show(activity)
+            time.sleep(max(every, took / LOOKING_SHARE))
+
+
+@contextmanager
+def _screen(*, as_json: bool) -> Iterator[Show]:
+    """Where to show: in place on a terminal, else as one line after the other."""
+    if as_json:
+        yield lambda activity: echo_lines([activity])
+    elif terminal_width() is None:
+        yield lambda activity: click.echo(f"{datetime.now().astimezone():%H:%M:%S} {board.line(activity)}")
+    else:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        with Live(console=Console(), auto_refresh=False) as live:
+            yield lambda activity: live.update(Text("\n".join(board.board(activity))), refresh=True)
+
+
 def _lines(status: Status) -> Iterator[str]:
     yield f"Jobs     {counted(status.jobs)}"
     yield f"Batches  {counted(status.batches)}"
     yield f"Answers  {number(status.answers)}" + (f", {number(status.cached)} from the cache" if status.cached else "")
     yield f"Workers  {number(len(status.workers)) if status.workers else 'none'}"
-    for worker in status.workers:
-        yield f"  {_worker(worker)}"
-
-
-def _worker(worker: WorkerRow) -> str:
-    parts = [f"{worker.host} {worker.pid}", worker.model or "no model", worker.device or "no device"]
-    parts.append(f"since {moment(worker.started)}")
-    parts += [f"{name} {value}" for name, value in (worker.status or {}).items()]
-    return printable(" · ".join(parts + ["draining"] * worker.draining))
+    if status.workers:
+        yield from (f"  {line}" for line in board.workers(status.workers))

@@ -11,12 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.errors import BatchTaken, BatchUnknown
-from pipeline.jobs import LANES, LIVE, BatchState, Lane
+from pipeline.jobs import LANES, LIVE, BatchState, Lane, State
 from pipeline.prompts import canonical
 from pipeline.store.dialects import NOW, insert
 from pipeline.store.moves import THESE, end_unwanted, set_lanes
-from pipeline.store.values import OpenBatch
-from pipeline.store.wanted import IS_LATE, UNFINISHED, Condition
+from pipeline.store.values import Moved, OpenBatch
+from pipeline.store.wanted import IS_LATE, IS_LIVE, IS_UNFINISHED, UNFINISHED, Condition, wanted_by
 from pipeline.tables import batch_items, batches, jobs
 
 _SHOWN = 200
@@ -117,16 +117,40 @@ def release(connection: sa.Connection, ids: list[int], now: float) -> None:
         set_lanes(connection, THESE, now, ids=ids)
 
 
-def set_state(connection: sa.Connection, batch_id: int, state: BatchState, now: float) -> bool:
-    """Pause, resume or cancel. False when the batch has ended or stands there already. Raises BatchUnknown."""
+def set_state(connection: sa.Connection, batch_id: int, state: BatchState, now: float) -> Moved | None:
+    """Pause, resume or cancel. None when the batch has ended or stands there already. Raises BatchUnknown."""
     finished = now if state is BatchState.CANCELLED else None
     may = sa.and_(batches.c.id == batch_id, batches.c.state.in_(MOVES[state]))
-    moved = connection.execute(batches.update().where(may).values(state=state, finished=finished)).rowcount
-    if not moved:
+    if not connection.execute(batches.update().where(may).values(state=state, finished=finished)).rowcount:
         _make_sure(connection, batch_id)
-        return False
+        return None
+    moved = _moved(connection, batch_id, IS_UNFINISHED if state is BatchState.CANCELLED else IS_LIVE, now)
+    if state is BatchState.IN_PROGRESS:
+        _forget_tickets(connection, batch_id)
     _follow(connection, batch_id, now)
-    return True
+    return moved
+
+
+def _moved(connection: sa.Connection, batch_id: int, goes_on: Condition, now: float) -> Moved:
+    """What a batch waits for, and how much of that goes on for the sake of others."""
+    mine = batch_items.c.batch_id == batch_id, batch_items.c.ended.is_(None)
+    others = wanted_by(sa.and_(goes_on, batches.c.id != batch_id))
+    count = sa.func.count()
+    tallied = sa.select(
+        count.filter(others).label("shared"), count.filter(jobs.c.state == State.RUNNING, ~others).label("running")
+    ).where(_jobs_of(batch_id))
+    items = connection.execute(sa.select(count).select_from(batch_items).where(*mine)).scalar_one()
+    row = connection.execute(tallied, {"now": now}).one()
+    return Moved(open=items, shared=row.shared, running=row.running)
+
+
+def _forget_tickets(connection: sa.Connection, batch_id: int) -> None:
+    """Tickets that reached a worker during the pause claimed nothing: their jobs need new ones.
+
+    They would get them only once the queue is empty, which other batches may never let happen.
+    """
+    torn = sa.and_(_jobs_of(batch_id), jobs.c.state == State.QUEUED, jobs.c.ticketed_at.is_not(None))
+    connection.execute(jobs.update().where(torn).values(ticketed_at=None))
 
 
 def ending(connection: sa.Connection, now: float) -> list[int]:

@@ -131,20 +131,26 @@ def now(connection: sa.Connection) -> float:
     return float(connection.execute(_CLOCK).scalar_one()) if is_postgres(connection) else time.time()
 
 
-def one_at_a_time(connection: sa.Connection) -> None:
-    """Wait for other transactions that change what batches want.
+def begin(connection: sa.Connection, *, alone: bool, may_be_lost: bool) -> float:
+    """What a transaction that writes begins with, and its time. On PostgreSQL one statement: each is a round trip.
 
-    On PostgreSQL a job could otherwise be cancelled while another transaction links it: neither sees
-    what the other has not committed. On SQLite there is one writer anyway.
+    `alone`: wait for other transactions that change what batches want. On PostgreSQL a job could otherwise be
+    cancelled while another transaction links it: neither sees what the other has not committed. On SQLite
+    there is one writer anyway.
+
+    `may_be_lost`: this transaction need not wait for the disk: if the server loses its power, some work is
+    repeated, no more.
     """
-    if is_postgres(connection):
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_BATCHES,))
-
-
-def may_be_lost(connection: sa.Connection) -> None:
-    """This transaction need not wait for the disk: if the server loses its power, some work is repeated, no more."""
-    if is_postgres(connection):
-        connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
+    if not is_postgres(connection):
+        return time.time()
+    # The clock comes last: it is read when the lock is held.
+    parts = [
+        *(["set_config('synchronous_commit', 'off', true)"] if may_be_lost else []),
+        *([f"pg_advisory_xact_lock({_BATCHES})"] if alone else []),
+        "extract(epoch FROM clock_timestamp())",
+    ]
+    row = connection.exec_driver_sql(f"SELECT {', '.join(parts)}").one()
+    return float(row[-1])
 
 
 # --- values --------------------------------------------------------------------------------------

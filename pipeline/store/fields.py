@@ -18,7 +18,7 @@ from pipeline.errors import FieldUnknown, UsageError
 from pipeline.jobs import State
 from pipeline.locators import locate
 from pipeline.store.current import text
-from pipeline.tables import answers, builds, images, job_images, jobs, prompts, runtimes
+from pipeline.tables import aliases, answers, builds, images, job_images, jobs, prompts, runtimes
 
 Condition = sa.ColumnElement[bool]
 
@@ -30,6 +30,8 @@ class Field:
     read: Callable[[str], Any]
     expression: sa.ColumnElement[Any]
     help: str
+    ordered: bool = True
+    """whether one value can be more than another"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,8 @@ class Filter:
             found = cls(name, sign, FIELDS[name].read(value))
         except ValueError as error:
             raise UsageError(detail=f"{text!r} is no filter: {name} is {error}.") from None
-        if isinstance(found.value, bool) and sign in "<>":
-            raise UsageError(detail=f"{text!r} is no filter: {name} is yes or no, neither more nor less.")
+        if sign in "<>" and not FIELDS[name].ordered:
+            raise UsageError(detail=f"{text!r} is no filter: {name} is neither more nor less, write = or !=.")
         return found
 
     @property
@@ -102,6 +104,17 @@ def _time(text: str) -> float:
         raise ValueError("a time, such as 2026-05-01 or 2026-05-01T14:30") from None
 
 
+def _build(text: str) -> sa.ColumnElement[Any]:
+    """The build that begins with these hex digits, or the one that the job's model stands for now."""
+    if text == "current":
+        return _of(aliases.c.build_id, aliases.c.alias == jobs.c.model)
+    if not re.fullmatch(r"[0-9a-fA-F]{4,128}", text):
+        raise ValueError("current, or at least four digits of a build as listings show it")
+    # As bytes a digest lies between its first digits followed by nothing, and followed by nothing but f.
+    least, most = bytes.fromhex(text + "0" * (len(text) % 2)), bytes.fromhex(text.ljust(128, "f"))
+    return sa.select(sa.func.min(builds.c.id)).where(builds.c.digest.between(least, most)).scalar_subquery()
+
+
 def _place(text: str) -> str:
     """The locator of a path; a locator stays as it is."""
     return text if re.match(r"\w+:", text) else locate(text, None)
@@ -114,11 +127,11 @@ def _of(column: sa.ColumnElement[Any], row: sa.ColumnElement[bool]) -> sa.Column
     return sa.select(column).where(row).correlate(jobs, answers).scalar_subquery()
 
 
-def _build(column: str) -> sa.ColumnElement[Any]:
+def _of_build(column: str) -> sa.ColumnElement[Any]:
     return _of(builds.c[column], builds.c.id == answers.c.build_id)
 
 
-def _runtime(column: str) -> sa.ColumnElement[Any]:
+def _of_runtime(column: str) -> sa.ColumnElement[Any]:
     return _of(runtimes.c[column], runtimes.c.id == answers.c.runtime_id)
 
 
@@ -132,7 +145,7 @@ def _picture(column: str) -> sa.ColumnElement[Any]:
 FIELDS: dict[str, Field] = {
     "job": Field(_number, jobs.c.id, "the job's number"),
     "state": Field(_text, sa.func.coalesce(jobs.c.state, State.FAILED), "queued, running, done, failed, cancelled"),
-    "error": Field(_text, jobs.c.error_code, "the code of a failure, such as image_missing"),
+    "error_code": Field(_text, jobs.c.error_code, "the code of a failure, such as image_missing"),
     "attempts": Field(_number, jobs.c.attempts, "tries that failed"),
     "model": Field(_text, jobs.c.model, "the model's alias"),
     "picture": Field(_place, _of(job_images.c.locator, _first), "the first picture's path or locator"),
@@ -147,10 +160,11 @@ FIELDS: dict[str, Field] = {
     "logprob": Field(_number, answers.c.logprob, "mean log-probability of the answer's tokens"),
     "total_s": Field(_number, answers.c.total_s, "seconds in the engine"),
     "created": Field(_time, answers.c.created, "when it was answered"),
-    "cached": Field(_yes_no, answers.c.cached_from.is_not(None), "taken from an equal picture's answer"),
-    "family": Field(_text, _build("family"), "the build's model family"),
-    "source": Field(_text, _build("source"), "what the build was made from"),
-    "precision": Field(_text, _build("precision"), "the build's precision, such as int4"),
-    "engine": Field(_text, _runtime("engine"), "batching, serial or fake"),
-    "device": Field(_text, _runtime("device"), "the device that answered, such as CPU"),
+    "cached": Field(_yes_no, answers.c.cached_from.is_not(None), "taken from an equal picture's answer", ordered=False),
+    "build": Field(_build, answers.c.build_id, "the build that answered: its first digits, or current", ordered=False),
+    "family": Field(_text, _of_build("family"), "the build's model family"),
+    "source": Field(_text, _of_build("source"), "what the build was made from"),
+    "precision": Field(_text, _of_build("precision"), "the build's precision, such as int4"),
+    "engine": Field(_text, _of_runtime("engine"), "batching, serial or fake"),
+    "device": Field(_text, _of_runtime("device"), "the device that answered, such as CPU"),
 }

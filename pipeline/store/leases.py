@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,11 +12,14 @@ from pipeline.jobs import State
 from pipeline.owner import Owner
 from pipeline.store.dialects import IDS, any_of, insert, locked
 from pipeline.store.moves import put_back
+from pipeline.store.rows import WorkerRow, WorkerState
+from pipeline.store.values import Lease
 from pipeline.store.wanted import IS_UNFINISHED, wanted_by
 from pipeline.tables import jobs, workers
 
 # Spelled out, not bound: only so does the partial index apply.
 _RUNNING = jobs.c.state == sa.literal_column(f"'{State.RUNNING}'")
+_IS_LEASED = workers.c.lease_until.is_not(None)
 _HELD = sa.select(jobs.c.id).where(any_of(jobs.c.worker_id, IDS), _RUNNING)
 _UNWANTED = _HELD.where(~wanted_by(IS_UNFINISHED))
 
@@ -46,18 +49,35 @@ def join(connection: sa.Connection, owner: Owner, post: Post, lease_s: float, no
     return int(connection.execute(upserted).scalar_one())
 
 
-def renew(connection: sa.Connection, worker: int, lease_s: float, status: Mapping[str, Any] | None, now: float) -> bool:
-    """False when the lease was taken back meanwhile: the worker's jobs are others' by now."""
+def renew(
+    connection: sa.Connection, worker: int, lease_s: float, status: Mapping[str, Any] | None, now: float
+) -> Lease:
+    """The lease runs on, unless it was taken back meanwhile: then the worker's jobs are others' by now."""
     values: dict[str, Any] = {"lease_until": now + lease_s}
     if status is not None:
         values["status"] = dict(status)
-    alive = sa.and_(workers.c.id == worker, workers.c.lease_until.is_not(None))
-    return connection.execute(workers.update().where(alive).values(values)).rowcount == 1
+    renewed = workers.update().where(workers.c.id == worker, _IS_LEASED).values(values)
+    draining = connection.execute(renewed.returning(workers.c.draining)).scalar_one_or_none()
+    if draining is None:
+        return Lease.LOST
+    return Lease.DRAINING if draining else Lease.HELD
+
+
+def drain(connection: sa.Connection, worker: int) -> bool:
+    """Ask a worker to take nothing new and to end. False when it has ended, or was asked already."""
+    asked = workers.update().where(workers.c.id == worker, _IS_LEASED, ~workers.c.draining)
+    return connection.execute(asked.values(draining=True)).rowcount == 1
 
 
 def leave(connection: sa.Connection, worker: int, now: float) -> None:
     """The worker ends in order: what it still holds waits again, and nothing is counted."""
     _take_back(connection, [worker], now)
+
+
+def disown(connection: sa.Connection, worker: int, known: Collection[int], now: float) -> int:
+    """Jobs that a worker holds by the table and does not know of wait again: it never heard what its claim did."""
+    mine = connection.execute(locked(_HELD), {"ids": [worker]}).scalars()
+    return len(put_back(connection, [id for id in mine if id not in known], now))
 
 
 def reap(connection: sa.Connection, me: Owner, now: float) -> int:
@@ -71,6 +91,28 @@ def reap(connection: sa.Connection, me: Owner, now: float) -> int:
 def unwanted(connection: sa.Connection, worker: int, now: float) -> list[int]:
     """The jobs a worker runs although no unfinished batch wants them any more."""
     return list(connection.execute(_UNWANTED, {"ids": [worker], "now": now}).scalars())
+
+
+def leased(connection: sa.Connection, now: float, *asked: sa.ColumnElement[bool]) -> tuple[WorkerRow, ...]:
+    """The workers that have not ended, as far as is known."""
+    query = sa.select(workers).where(_IS_LEASED, *asked).order_by(workers.c.id)
+    return tuple(_row(row, now) for row in connection.execute(query))
+
+
+def _row(row: sa.Row[Any], now: float) -> WorkerRow:
+    alive = WorkerState.DRAINING if row.draining else WorkerState.WORKING
+    return WorkerRow(
+        id=row.id,
+        owner=row.owner,
+        host=row.host,
+        pid=row.pid,
+        model=row.model,
+        device=row.device,
+        state=alive if row.lease_until > now else WorkerState.LEASE_OVER,
+        status=row.status,
+        started=row.started,
+        lease_until=row.lease_until,
+    )
 
 
 def _take_back(connection: sa.Connection, ids: list[int], now: float) -> int:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from pipeline.jobs import BatchState, State
 from pipeline.store.batches import revive
-from pipeline.store.dialects import IDS, any_of, locked
+from pipeline.store.dialects import IDS, NOW, any_of, locked
 from pipeline.store.moves import AS_NEW, THESE, move, open_items, set_lanes
 from pipeline.store.wanted import IS_UNFINISHED
 from pipeline.tables import batch_items, batches, jobs
@@ -29,11 +29,13 @@ _NEWEST = sa.select(sa.func.max(batch_items.c.batch_id)).where(_MINE, ~_WANTED).
 """of the batches of each job that no unfinished batch wants"""
 
 
-def requeue(connection: sa.Connection, ids: Iterable[int], now: float, *, fresh: bool) -> int:
-    """Jobs that ended run again, for the batches that wanted them."""
+def requeue(connection: sa.Connection, ids: Iterable[int], now: float, *, fresh: bool, batch: int | None) -> int:
+    """Jobs that ended run again, for `batch`, which lives again if it had ended, or for those that wanted them."""
     ended = locked(sa.select(jobs.c.id).where(THESE, jobs.c.state.in_(_HAVE_ENDED)))
     found = list(connection.execute(ended, {"ids": list(ids)}).scalars())
     if found:
+        if batch is not None:
+            _bring_back(connection, batch, now)
         restart(connection, found, now, fresh=fresh)
         _revive_batches(connection, found, now)
         set_lanes(connection, THESE, now, ids=found)
@@ -44,6 +46,13 @@ def restart(connection: sa.Connection, ids: list[int], now: float, *, fresh: boo
     """These jobs, which have ended, are as good as new."""
     move(connection, ids, now, {**AS_NEW, "queued": now, "fresh": fresh})
     open_items(connection, ids)
+
+
+def _bring_back(connection: sa.Connection, batch: int, now: float) -> None:
+    """A batch that had ended lives again, for as long as its deadline allows; one that has passed is forgotten."""
+    ended = sa.and_(batches.c.id == batch, ~IS_UNFINISHED)
+    deadline = sa.case((batches.c.deadline > NOW, batches.c.deadline))
+    revive(connection, ended, BatchState.IN_PROGRESS, {"now": now}, deadline=deadline)
 
 
 def _revive_batches(connection: sa.Connection, ids: list[int], now: float) -> None:

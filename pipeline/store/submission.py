@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 def add(connection: sa.Connection, batch_id: int, items: Sequence[Item], now: float, *, force: bool) -> Added:
     """Each item's job is made, linked or requeued; an item that stood at the same position is replaced."""
-    lane = _lane(connection, batch_id)
+    lane, over = _take_up(connection, batch_id)
     known = _known(connection, [item.spec.key for item in items])
     new = {item.spec.key: item for item in items if item.spec.key not in known}
     ids = {key: id for key, (id, _) in known.items()} | _insert_jobs(connection, new, lane, now)
@@ -48,7 +48,9 @@ def add(connection: sa.Connection, batch_id: int, items: Sequence[Item], now: fl
     _requeue(connection, known, again, now, force=force)
     done = {id for id, state in known.values() if state == State.DONE}.difference(again)
     _put_items(connection, batch_id, [_item_row(batch_id, item, ids[item.spec.key], done, now) for item in items], now)
-    if known:
+    if over:
+        release(connection, list(ids.values()), now)
+    elif known:
         set_lanes(connection, THESE, now, ids=[id for id, _ in known.values()])
     return _count([ids[item.spec.key] for item in items], {ids[key] for key in new}, set(again), done)
 
@@ -65,21 +67,24 @@ def rehearse(connection: sa.Connection, items: Sequence[Item], *, force: bool) -
 
 def add_invalid(connection: sa.Connection, batch_id: int, rows: Sequence[InvalidRow], now: float) -> None:
     """Rows that could not become a job stay in the batch with their reason."""
-    _lane(connection, batch_id)
+    _take_up(connection, batch_id)
     _put_items(connection, batch_id, [_invalid_row(batch_id, row, now) for row in rows], now)
 
 
 # --- jobs --------------------------------------------------------------------------------------
 
 
-def _lane(connection: sa.Connection, batch_id: int) -> int:
-    """The batch's lane. A completed batch that gets items again is not complete."""
+def _take_up(connection: sa.Connection, batch_id: int) -> tuple[int, bool]:
+    """The batch's lane, and whether it was cancelled or has expired: then what is added ends at once.
+
+    A completed batch that gets items again is not complete.
+    """
     row = connection.execute(sa.select(batches.c.lane, batches.c.state).where(batches.c.id == batch_id)).one_or_none()
     if row is None:
         raise BatchUnknown(name=batch_id)
     if row.state == BatchState.COMPLETED:
         revive(connection, batches.c.id == batch_id, BatchState.VALIDATING)
-    return int(row.lane)
+    return int(row.lane), row.state in (BatchState.CANCELLED, BatchState.EXPIRED)
 
 
 def _known(connection: sa.Connection, keys: Iterable[bytes]) -> dict[bytes, tuple[int, str]]:

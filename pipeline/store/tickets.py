@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
 import sqlalchemy as sa
 
-from pipeline.jobs import State
+from pipeline.jobs import LANES, Lane, State
 from pipeline.store.dialects import IDS, NOW, any_of
 from pipeline.store.moves import IS_DUE, THESE
+from pipeline.store.values import Ticket
 from pipeline.store.wanted import IS_LIVE
 from pipeline.tables import batch_items, batches, job_images, jobs
+
+LOST_AFTER_S = 600.0
+"""A ticket whose jobs still wait after so long is sent again, though others stand in the queue: it may
+have been lost with a killed worker or a flushed broker. If it was not, one of the two claims nothing."""
+
+_LANES = {number: Lane(name) for name, number in LANES.items()}
 
 _BATCHES = (
     sa.select(batches.c.id, batches.c.lane)
@@ -31,18 +38,18 @@ _READY = (
     .order_by(batch_items.c.ended, batch_items.c.row_no, batch_items.c.ask_no)
     .limit(sa.bindparam("room", type_=sa.Integer))
 )
-_NOT_TICKETED = _READY.where(jobs.c.ticketed_at.is_(None))
+_NOT_TICKETED = _READY.where(sa.or_(jobs.c.ticketed_at.is_(None), jobs.c.ticketed_at <= NOW - LOST_AFTER_S))
 _STAMP = jobs.update().where(THESE).values(ticketed_at=NOW)
 _STAMP_BATCHES = batches.update().where(any_of(batches.c.id, IDS)).values(served=NOW)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What a queue asks for: `count` tickets of `size` jobs."""
+    """What a queue asks for: tickets of `size` jobs, so many of each lane."""
 
     model: str
     size: int
-    count: int
+    counts: Mapping[Lane, int]
     batch: int | None = None
     again: bool = False
 
@@ -56,18 +63,18 @@ class Stock:
     served: bool = False
 
 
-def tickets(connection: sa.Connection, wish: Wish, now: float) -> list[list[int]]:
-    """The next tickets. A ticket is of one lane; its jobs and batches are stamped."""
-    dealt: list[list[int]] = []
+def tickets(connection: sa.Connection, wish: Wish, now: float) -> list[Ticket]:
+    """The next tickets, the highest lane's first. A ticket is of one lane; its jobs and batches are stamped."""
+    dealt: list[Ticket] = []
     seen: set[int] = set()
-    for _, lane in groupby(_batches(connection, wish, now), key=lambda row: row.lane):
-        stocks = _stocks(connection, [row.id for row in lane], wish, seen, now)
-        dealt += deal(stocks, size=wish.size, count=wish.count - len(dealt))
-        if served := [stock.batch for stock in stocks if stock.served]:
-            connection.execute(_STAMP_BATCHES, {"ids": served, "now": now})
-        if len(dealt) == wish.count:
-            break
-    ids = [id for ids in dealt for id in ids]
+    for number, rows in groupby(_batches(connection, wish, now), key=lambda row: row.lane):
+        lane = _LANES[number]
+        if count := wish.counts.get(lane, 0):
+            stocks = _stocks(connection, [row.id for row in rows], wish, count, seen, now)
+            dealt += [Ticket(tuple(ids), lane) for ids in deal(stocks, size=wish.size, count=count)]
+            if served := [stock.batch for stock in stocks if stock.served]:
+                connection.execute(_STAMP_BATCHES, {"ids": served, "now": now})
+    ids = [id for ticket in dealt for id in ticket.ids]
     if ids:
         connection.execute(_STAMP, {"ids": ids, "now": now})
     return dealt
@@ -98,12 +105,14 @@ def _batches(connection: sa.Connection, wish: Wish, now: float) -> Sequence[sa.R
     return [row for row in found if wish.batch in (None, row.id)]
 
 
-def _stocks(connection: sa.Connection, lane: Sequence[int], wish: Wish, seen: set[int], now: float) -> list[Stock]:
+def _stocks(
+    connection: sa.Connection, lane: Sequence[int], wish: Wish, count: int, seen: set[int], now: float
+) -> list[Stock]:
     """What the batches of a lane can hand out, no more of them than are needed."""
-    room = wish.size * wish.count
+    most = room = wish.size * count
     stocks = []
     for batch in lane:
-        ready = [row for row in _ready(connection, batch, wish, now) if row.job_id not in seen]
+        ready = [row for row in _ready(connection, batch, wish, most, now) if row.job_id not in seen]
         seen.update(row.job_id for row in ready)
         stocks.append(Stock(batch, deque(_by_picture(ready, wish.size))))
         room -= min(len(ready), wish.size)
@@ -112,9 +121,9 @@ def _stocks(connection: sa.Connection, lane: Sequence[int], wish: Wish, seen: se
     return stocks
 
 
-def _ready(connection: sa.Connection, batch: int, wish: Wish, now: float) -> Iterable[sa.Row[int, str]]:
+def _ready(connection: sa.Connection, batch: int, wish: Wish, most: int, now: float) -> Iterable[sa.Row[int, str]]:
     """The batch's queued jobs in its own order. Only items that are still open are passed over."""
-    given = {"batch": batch, "model": wish.model, "now": now, "room": wish.size * wish.count}
+    given = {"batch": batch, "model": wish.model, "now": now, "room": most}
     return connection.execute(_READY if wish.again else _NOT_TICKETED, given)
 
 

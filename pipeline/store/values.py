@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
+
+from pipeline.jobs import Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +16,14 @@ class OpenBatch:
 
     id: int
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Ids of a few queued jobs of one model that go out together, in one lane."""
+
+    ids: tuple[int, ...]
+    lane: Lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,28 @@ class Counts:
     @property
     def unfinished(self) -> int:
         return self.queued + self.running
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Moved:
+    """What hung on a batch when it was paused, resumed or cancelled."""
+
+    open: int
+    """its items that had not ended"""
+    shared: int
+    """their jobs that go on, since other batches want them"""
+    running: int
+    """the other jobs that a worker held"""
+
+
+class Lease(StrEnum):
+    """What a worker is told when it renews its lease."""
+
+    HELD = "held"
+    DRAINING = "draining"
+    """held, but a person asked the worker to take nothing new and to end"""
+    LOST = "lost"
+    """taken back meanwhile, and with it all jobs: join again"""
 
 
 @dataclass(frozen=True, kw_only=True)

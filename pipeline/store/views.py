@@ -7,18 +7,33 @@ starts after the last key, never at an offset.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from pipeline.errors import AliasUnknown, BatchUnknown, JobUnknown
-from pipeline.jobs import LANES, BatchState, State
-from pipeline.store import gather
+from pipeline.errors import AliasUnknown, BatchUnknown, JobUnknown, WorkerUnknown
+from pipeline.jobs import BatchState, Lane, State
+from pipeline.owner import Owner
+from pipeline.store import activity, gather, health
+from pipeline.store.activity import LANE_NAMES
 from pipeline.store.current import current, text
 from pipeline.store.fields import Filter, conditions
-from pipeline.store.rows import AnswerRow, BatchRow, ItemRow, JobRow, ModelRow, Status, WorkerRow
+from pipeline.store.leases import leased
+from pipeline.store.rows import (
+    Activity,
+    AnswerRow,
+    BatchHead,
+    BatchRow,
+    HealthRow,
+    ItemRow,
+    JobRow,
+    ModelRow,
+    Status,
+    WorkerRow,
+    WorkerState,
+)
 from pipeline.store.values import Counts
 from pipeline.tables import aliases, answers, batch_items, batches, builds, jobs, prompts, workers
 
@@ -32,7 +47,7 @@ Page = Callable[[sa.Connection, "K | None", int], list[tuple[K, R]]]
 PAGE = 500
 SMALL = 10_000
 """items of a batch whose answers are looked up one by one"""
-LANE_NAMES = {number: str(lane) for lane, number in LANES.items()}
+HAVE_ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 # Spelled out, not bound: only so do the partial indexes on jobs.state apply.
 FAILED = jobs.c.state == sa.literal_column(f"'{State.FAILED}'")
 
@@ -60,6 +75,23 @@ class Views:
         """How everything stands."""
         with self._store.reading() as connection:
             return _status(connection, self._store.now(connection))
+
+    def activity(self) -> Activity:
+        """What goes on right now, quick enough to be looked at every second."""
+        with self._store.reading() as connection:
+            return activity.activity(connection, self._store.now(connection))
+
+    def batch_head(self, name: str) -> BatchHead:
+        """One batch, without counting its items. Raises BatchUnknown."""
+        with self._store.reading() as connection:
+            row = _named(connection, name)
+        return BatchHead(id=row.id, name=row.name, state=BatchState(row.state), finished=row.finished)
+
+    def batch_state(self, batch_id: int) -> BatchState:
+        """Where a batch stands."""
+        with self._store.reading() as connection:
+            query = sa.select(batches.c.state).where(batches.c.id == batch_id)
+            return BatchState(connection.execute(query).scalar_one())
 
     def batch(self, name: str) -> BatchRow:
         """One batch. Raises BatchUnknown."""
@@ -89,6 +121,29 @@ class Views:
         if not found:
             raise AliasUnknown(name=alias)
         return found[0]
+
+    def working_in(self, path: str) -> tuple[WorkerRow, ...]:
+        """The workers whose lease runs and whose build is in that directory."""
+        there = sa.select(builds.c.id).where(builds.c.path == path)
+        with self._store.reading() as connection:
+            return _alive(connection, self._store.now(connection), workers.c.build_id.in_(there))
+
+    def workers(self) -> tuple[WorkerRow, ...]:
+        """The workers that have not ended, also those whose lease is over."""
+        with self._store.reading() as connection:
+            return leased(connection, self._store.now(connection))
+
+    def worker(self, name: str) -> WorkerRow:
+        """A worker that has not ended, by its number or its owner. Raises WorkerUnknown."""
+        for row in self.workers():
+            if name in (str(row.id), row.owner):
+                return row
+        raise WorkerUnknown(name=name)
+
+    def health(self, me: Owner, *, within_s: float, lanes: Collection[Lane] = tuple(Lane)) -> tuple[HealthRow, ...]:
+        """How the workers that run where `me` does get on; idle for longer than that, they are asked why."""
+        with self._store.reading() as connection:
+            return health.health(connection, me, self._store.now(connection), within_s=within_s, lanes=lanes)
 
     def job(self, id: int) -> JobRow:
         """Everything about one job. Raises JobUnknown."""
@@ -151,6 +206,24 @@ class Views:
         """The items of a batch in the order of its input, or all jobs, each with its current answer or failure."""
         asked = conditions(where)
         return self._jobs(asked, limit) if batch is None else self._items(batch, asked, limit)
+
+    def ended(self, batch: str, *, where: Where = ()) -> Iterator[tuple[int, State]]:
+        """The jobs of a batch that have ended and how, in the order of its input; one of several items comes often."""
+        place = (batch_items.c.row_no, batch_items.c.ask_no)
+        start = batch_items.join(jobs, jobs.c.id == batch_items.c.job_id)
+        query = (
+            _with_answers(sa.select(*place, jobs.c.id, jobs.c.state), start)
+            .where(batch_items.c.batch_id == self._batch_id(batch), jobs.c.state.in_(HAVE_ENDED), *conditions(where))
+            .order_by(*place)
+        )
+
+        def page(
+            connection: sa.Connection, last: tuple[int, int] | None, size: int
+        ) -> list[tuple[tuple[int, int], tuple[int, State]]]:
+            found = connection.execute(_behind(query, sa.tuple_(*place), last).limit(size))
+            return [((row.row_no, row.ask_no), (row.id, State(row.state))) for row in found]
+
+        return self._pages(page, None)
 
     def _wanted_by(self, batch: str) -> sa.ColumnElement[bool]:
         """For answers: of a small batch they are looked up, among those of a large one the newest are near.
@@ -353,18 +426,6 @@ def _tallied(connection: sa.Connection, query: sa.Executable) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _alive(connection: sa.Connection, now: float) -> tuple[WorkerRow, ...]:
-    query = sa.select(workers).where(workers.c.lease_until > now).order_by(workers.c.id)
-    return tuple(
-        WorkerRow(
-            id=row.id,
-            host=row.host,
-            pid=row.pid,
-            model=row.model,
-            device=row.device,
-            status=row.status,
-            draining=row.draining,
-            started=row.started,
-        )
-        for row in connection.execute(query)
-    )
+def _alive(connection: sa.Connection, now: float, *asked: sa.ColumnElement[bool]) -> tuple[WorkerRow, ...]:
+    """The workers whose lease runs."""
+    return tuple(row for row in leased(connection, now, *asked) if row.state is not WorkerState.LEASE_OVER)

@@ -7,7 +7,9 @@ import sys
 
 SUITE = (
     ("bench_store",),
+    ("bench_activity",),
     ("bench_feeder",),
+    ("bench_celery",),
     ("bench_run", "both"),
     ("bench_compress",),
 )

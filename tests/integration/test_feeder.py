@@ -254,7 +254,7 @@ def test_tickets_end_with_the_feeder(house: House, tmp_path: Path) -> None:
     pictures = [Picture.at(path, None) for path in draw_many(tmp_path / "in", 30)]
     house.model()
     sum(submit(house.store, batch.id, ask_each(pictures, [Prompt.ask("What?")], "fake")), Added())
-    (claimed, standing) = house.store.tickets("fake", size=16, count=2)
+    (claimed, standing) = (ticket.ids for ticket in house.store.tickets("fake", size=16, count=2))
     with house.worker() as worker:
         futures = [worker.feeder.take(claimed), worker.feeder.take(standing)]
         while not worker.feeder.holding:

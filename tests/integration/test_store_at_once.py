@@ -92,7 +92,7 @@ def test_two_stores_ask_for_tickets_at_once_and_share(stores: Callable[[], Store
     def ask() -> None:
         store = stores()
         while tickets := store.tickets("m", size=4, count=2):
-            handed.extend(id for ids in tickets for id in ids)
+            handed.extend(id for ticket in tickets for id in ticket.ids)
 
     at_once(ask, ask, ask)
     assert sorted(handed) == world.ids()
@@ -199,8 +199,8 @@ while True:
     tickets = store.tickets("m", count=2) or store.tickets("m", count=2, again=True)
     if not tickets:
         break
-    for ids in tickets:
-        claims = store.claim(ids, worker)
+    for ticket in tickets:
+        claims = store.claim(ticket.ids, worker)
         store.finish([answer(claim) for claim in claims], worker=worker, build=build, runtime=runtime)
 store.leave(worker)
 store.close()

@@ -5,6 +5,7 @@ import pytest
 from pipeline.errors import BatchUnknown
 from pipeline.jobs import BatchState, Lane
 from pipeline.store import Store
+from pipeline.store.values import Moved
 from tests.store_world import Clock, World, answer, held, spec
 
 PAUSED, IN_PROGRESS, CANCELLED = BatchState.PAUSED, BatchState.IN_PROGRESS, BatchState.CANCELLED
@@ -49,18 +50,47 @@ def test_a_batch_of_known_answers_completes_at_once(world: World, store: Store) 
 def test_a_paused_batch_is_not_worked_on(world: World, store: Store) -> None:
     batch = world.submit("a.jpg")
     assert store.set_batch_state(batch, PAUSED)
-    assert store.tickets("m") == []
+    assert store.set_batch_state(batch, PAUSED) is None
+    assert world.tickets("m") == []
     assert world.claim() == []
     assert store.set_batch_state(batch, IN_PROGRESS)
-    assert store.tickets("m") == [world.ids()]
+    assert world.tickets("m") == [world.ids()]
     assert len(world.claim()) == 1
+
+
+def test_a_resumed_batch_gets_new_tickets_for_those_that_came_to_nothing(world: World, store: Store) -> None:
+    batch = world.submit("a.jpg", "b.jpg")
+    (ids,) = world.tickets("m")
+    store.set_batch_state(batch, PAUSED)
+    assert world.claim(ids) == []  # a worker took it up during the pause
+    store.set_batch_state(batch, IN_PROGRESS)
+    assert world.tickets("m") == [world.ids()]
+
+
+def test_what_hung_on_a_batch_is_counted(world: World, store: Store) -> None:
+    batch = world.submit("done.jpg", "mine.jpg", "mine too.jpg", "shared.jpg", "shared too.jpg", "waits.jpg")
+    world.submit("shared.jpg", "shared too.jpg")
+    done, mine, *_ = world.claim(world.ids(batch)[:4])
+    world.finish(answer(done))
+    paused = store.set_batch_state(batch, PAUSED)
+    assert paused == Moved(open=5, shared=2, running=2)
+    assert store.set_batch_state(batch, IN_PROGRESS) == paused
+    world.finish(answer(mine))
+    assert store.set_batch_state(batch, CANCELLED) == Moved(open=4, shared=2, running=1)
+
+
+def test_a_job_that_only_a_paused_batch_wants_does_not_go_on(world: World, store: Store) -> None:
+    first, second = world.submit("a.jpg"), world.submit("a.jpg")
+    store.set_batch_state(first, PAUSED)
+    assert store.set_batch_state(second, PAUSED) == Moved(open=1, shared=0, running=0)
+    assert store.set_batch_state(second, CANCELLED) == Moved(open=1, shared=1, running=0)
 
 
 def test_a_job_runs_while_one_batch_that_wants_it_is_live(world: World, store: Store) -> None:
     first = world.submit("a.jpg")
     second = world.submit("a.jpg")
     store.set_batch_state(first, PAUSED)
-    assert store.tickets("m") == [world.ids()]
+    assert world.tickets("m") == [world.ids()]
     store.set_batch_state(second, PAUSED)
     assert world.claim() == []
     store.set_batch_state(second, CANCELLED)
@@ -150,14 +180,23 @@ def test_a_job_given_back_after_its_batch_was_cancelled_ends(world: World, store
     assert world.states() == ["cancelled"] * 3
 
 
-def test_what_is_added_to_a_cancelled_batch_ends_with_its_submission(world: World, store: Store) -> None:
+def test_what_is_added_to_a_cancelled_batch_ends_at_once(world: World, store: Store) -> None:
     batch = world.open()
     store.set_batch_state(batch, CANCELLED)
     world.add(batch, spec("a.jpg"))
-    assert world.claim() == []
+    assert world.states() == ["cancelled"]
     store.seal(batch, 1)
     assert world.batch(batch).state == "cancelled"
     assert world.states() == ["cancelled"]
+
+
+def test_what_is_added_to_a_cancelled_batch_goes_on_for_others(world: World, store: Store) -> None:
+    batch, other = world.open(), world.submit("a.jpg")
+    store.set_batch_state(batch, CANCELLED)
+    world.add(batch, spec("a.jpg"), spec("b.jpg"))
+    assert world.states(batch) == ["queued", "cancelled"]
+    store.set_batch_state(other, CANCELLED)
+    assert world.states(batch) == ["cancelled", "cancelled"]
 
 
 # --- deadlines ---------------------------------------------------------------------------------
@@ -169,7 +208,7 @@ def test_after_the_deadline_nothing_is_claimed(world: World, store: Store, clock
     (claim,) = world.claim()
     store.give_back(held(claim))
     clock.pass_(1)
-    assert store.tickets("m") == []
+    assert world.tickets("m") == []
     assert world.claim() == []
     assert store.settle() == [batch]
     assert world.batch(batch).state == "expired"
@@ -268,3 +307,43 @@ def test_requeue_leaves_batches_alone_while_a_live_one_wants_the_job(world: Worl
     store.set_batch_state(cancelled, CANCELLED)
     assert store.requeue(world.ids()[:1], fresh=False) == 1
     assert [world.batch(id).state for id in (cancelled, live)] == ["cancelled", "in_progress"]
+
+
+def test_requeue_for_a_batch_brings_that_one_back_and_no_other(world: World, store: Store, clock: Clock) -> None:
+    first = world.submit("a.jpg", deadline=clock.now + 10)
+    second = world.submit("a.jpg")
+    third = world.submit("a.jpg")
+    for batch in (second, third):
+        store.set_batch_state(batch, CANCELLED)
+    clock.pass_(10)
+    store.settle()
+    assert store.requeue(world.ids(first), fresh=False, batch=first) == 1
+    states = [world.batch(id).state for id in (first, second, third)]
+    assert states == ["in_progress", "cancelled", "cancelled"]
+    assert (world.batch(first).deadline, world.batch(first).finished) == (None, None)
+    assert len(world.claim()) == 1
+
+
+def test_requeue_for_a_batch_keeps_a_deadline_that_is_to_come(world: World, store: Store, clock: Clock) -> None:
+    world.do("a.jpg", deadline=clock.now + 10)
+    (batch,) = store.settle()
+    store.requeue(world.ids(), fresh=False, batch=batch)
+    assert (world.batch(batch).state, world.batch(batch).deadline) == ("in_progress", clock.now + 10)
+
+
+def test_requeue_for_a_paused_batch_leaves_it_paused(world: World, store: Store) -> None:
+    batch = world.submit("a.jpg", "b.jpg")
+    world.finish(*map(answer, world.claim(world.ids()[:1])))
+    store.set_batch_state(batch, PAUSED)
+    assert store.requeue(world.ids(), fresh=False, batch=batch) == 1
+    assert world.batch(batch).state == "paused"
+
+
+def test_what_has_ended_of_a_batch(world: World, store: Store) -> None:
+    batch = world.submit("done.jpg", "missing.jpg", "waits.jpg", "done.jpg")
+    done, missing, *_ = world.ids(batch)
+    world.finish(answer(world.claim([done])[0]))
+    world.fail(world.claim([missing])[0], "image_missing")
+    name = world.batch(batch).name
+    assert list(store.views.ended(name)) == [(done, "done"), (missing, "failed"), (done, "done")]
+    assert list(store.views.ended(name, where=["error_code=image_missing"])) == [(missing, "failed")]

@@ -246,7 +246,7 @@ def test_what_was_read_before_it_failed_is_kept(world: World) -> None:
 def test_giving_back_counts_nothing(world: World, store: Store, clock: Clock) -> None:
     world.submit("a.jpg")
     queued = world.job(world.ids()[0]).queued
-    store.tickets("m")
+    world.tickets("m")
     (claim,) = world.claim()
     clock.pass_(5)
     assert store.give_back(held(claim)) == 1

@@ -81,6 +81,14 @@ def dead(child: Child) -> Death:
     return last
 
 
+def test_settings_are_not_in_its_environment(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It opens what nobody vouches for, and the addresses of servers hold passwords."""
+    monkeypatch.setenv("PIXMILL_DATABASE_URL", "postgresql://me:secret@there/pixmill")
+    child = start('wire.send("ready", {"names": [name for name in os.environ if "PIXMILL" in name]})\nnext(messages)')
+    ready(child)
+    assert child.ready == {"names": []}
+
+
 def test_it_greets_with_its_configuration_and_answers(start: Start) -> None:
     child = start(ECHO)
     ready(child)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 
 from pipeline import database
 from pipeline.cli import main
+from pipeline.display import size
+from pipeline.models.staging import staged
 from tests import seeding
 from tests.models import make
 
@@ -140,6 +144,61 @@ def test_batches(pixmill: Screen) -> None:
     assert "Failures  1 image_missing, 1 row_invalid" in out
 
 
+@pytest.mark.usefixtures("world")
+def test_batches_are_paused_resumed_and_cancelled(pixmill: Screen) -> None:
+    assert pixmill("batch", "pause", "first", "first") == "first is paused with 1 item still to do.\n"
+    assert pixmill("batch", "pause", "first") == "first is paused already.\n"
+    assert pixmill("batch", "resume", "first") == "first goes on with 1 item to do.\n"
+    assert pixmill("batch", "resume", "first") == "first is not paused: it goes on already.\n"
+    assert pixmill("batch", "cancel", "first") == "first is cancelled with 1 item still to do.\n"
+    assert pixmill.json("batch", "show", "first")["counts"]["cancelled"] == 1
+
+
+@pytest.mark.usefixtures("world")
+def test_a_batch_that_has_ended_is_left_alone_and_so_are_the_others(pixmill: Screen) -> None:
+    for verb, past in (("pause", "paused"), ("resume", "resumed"), ("cancel", "cancelled")):
+        pixmill("batch", verb, "first", "second", code=1)
+        assert f", so it cannot be {past}" in pixmill.err and "'second' is completed since" in pixmill.err
+        assert "pixmill batch rerun second" in pixmill.err
+    pixmill("batch", "cancel", "first", "third", code=1)
+    assert "There is no batch 'third'" in pixmill.err
+    assert pixmill.json("batch", "show", "first")["state"] == "in_progress"
+
+
+@pytest.mark.usefixtures("world")
+def test_running_a_batch_again_asks_first(pixmill: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\ny\n"))
+    assert pixmill("batch", "rerun", "first") == ""
+    assert "Run 2 done, 1 failed of first again? [y/N]" in pixmill.err
+    assert pixmill("batch", "rerun", "first", "--where", "error_code=image_missing") == "1 job is queued again.\n"
+    assert "Run 1 failed of first again?" in pixmill.err and "run again" in pixmill.err
+    assert pixmill("batch", "rerun", "first", "--where", "error_code=image_missing") == (
+        "Nothing that has ended in first fits: nothing is run again.\n"
+    )
+
+
+@pytest.mark.usefixtures("world")
+def test_running_again_what_an_older_build_answered(pixmill: Screen) -> None:
+    assert pixmill("batch", "rerun", "first", "--where", "build!=current", "--where", "state=done", "--yes") == (
+        "1 job is queued again.\n"
+    )
+    assert pixmill.json("failed", "show", "2")["state"] == "queued"
+    assert pixmill.json("failed", "show", "2")["fresh"] is False
+
+
+@pytest.mark.usefixtures("world")
+def test_a_batch_that_had_ended_lives_again_for_what_is_run_again(pixmill: Screen) -> None:
+    assert pixmill("batch", "rerun", "second", "--yes", "--fresh") == "1 job is queued again.\n"
+    shown = pixmill.json("batch", "show", "second")
+    assert (shown["state"], shown["finished"], shown["counts"]["queued"]) == ("in_progress", None, 1)
+    assert pixmill.json("failed", "show", "1")["fresh"] is True
+    pixmill("batch", "pause", "second")
+    pixmill("batch", "rerun", "first", "--where", "state=failed", "--yes")
+    assert pixmill("batch", "rerun", "second", "--yes").startswith("Nothing that has ended")
+    pixmill("batch", "rerun", "nope", "--yes", code=1)
+    pixmill("batch", "rerun", "first", "--where", "colour=red", code=2)
+
+
 # --- failures ------------------------------------------------------------------------------------
 
 
@@ -212,3 +271,47 @@ def test_a_model_that_no_job_named_yet_is_shown_from_its_files(home: Path, pixmi
     assert (found["build"]["path"], found["knows"], found["accuracy"]) == (str(folder), told["knows"], told["accuracy"])
     assert not (home / "pixmill.db").exists()
     assert "There is no model 'tinny'" in (pixmill("models", "show", "tinny", code=1) + pixmill.err)
+
+
+def test_removing_a_model(home: Path, pixmill: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make("llava", home / "models" / "tiny")
+    pixmill("models", "alias", "tiny", str(folder))
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    pixmill("models", "rm", "tiny")
+    assert f"Remove {folder}?" in pixmill.err and folder.exists()
+    freed = size(sum(file.stat().st_size for file in folder.iterdir()))
+    assert pixmill("models", "rm", "tiny", "--yes") == f"tiny is removed; that freed {freed}. Its answers stay.\n"
+    assert not folder.exists() and pixmill.lines("models", "ls")
+    assert "There is no model 'tiny'" in (pixmill("models", "rm", "tiny", "--yes", code=1) + pixmill.err)
+
+
+def test_removing_what_a_stopped_pull_left(home: Path, pixmill: Screen) -> None:
+    with pytest.raises(KeyboardInterrupt), staged(home / "models", "tiny", needs=1, resume=True) as folder:
+        (folder / "half.bin").write_bytes(bytes(2000))
+        raise KeyboardInterrupt
+    assert "that freed 2.0 kB" in pixmill("models", "rm", "tiny", "--yes")
+    assert not folder.exists()
+
+
+def test_what_is_not_removed(home: Path, pixmill: Screen) -> None:
+    folder, mine = make("llava", home / "models" / "tiny"), make("llava", Path("mine").absolute())
+    pixmill("models", "rm", "demo", code=1)
+    assert "demo comes with Pixmill, so Pixmill does not remove it" in pixmill.err
+    pixmill("models", "rm", "mine", code=1)
+    assert "mine is a directory, not the name of a model" in pixmill.err
+    pixmill("models", "rm", "./mine", code=2)
+    assert "'./mine' cannot be a model's name" in pixmill.err
+    with pytest.raises(KeyboardInterrupt), staged(home / "models", "tiny", needs=1):
+        pixmill("models", "rm", "tiny", "--yes", code=1)
+        assert "Another pixmill is making or removing" in pixmill.err
+        raise KeyboardInterrupt
+    pixmill("models", "alias", "tiny", str(folder))
+    with sqlite3.connect(home / "pixmill.db") as connection:
+        connection.execute(
+            "insert into workers (owner, host, boot_id, pid_namespace, pid, pid_started, build_id, started,"
+            " lease_until) select 'o', 'desk', 'b', 'n', 77, 1, id, 0, 1e12 from builds"
+        )
+    connection.close()
+    pixmill("models", "rm", "tiny", "--yes", code=1)
+    assert "'tiny' is at work in desk (process 77)" in pixmill.err
+    assert folder.exists() and mine.exists()

@@ -5,7 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.progress import BYTES, Progress, Rate, Tally, figures
+from pipeline.progress import BYTES, Progress, Tally, figures
+from pipeline.rate import Rate
 
 
 class Clock:
@@ -83,7 +84,7 @@ def test_a_terminal_gets_a_bar_with_notes_above() -> None:
 
 
 def test_the_rate_forgets_what_is_long_past_and_what_was_done_before() -> None:
-    rate = Rate()
+    rate = Rate(window_s=30)
     assert rate.per_second is None
     rate.see(0.0, 1000)
     assert rate.per_second is None

@@ -134,6 +134,114 @@ def test_passwords_are_not_shown(folder: Path) -> None:
     assert "secret" not in repr(read(folder, PIXMILL_DATABASE_URL="postgresql://me:secret@host/x"))
 
 
+@pytest.mark.parametrize(
+    "address", ["mysql://me:se/cr@et@host/x", "mysql://me:sec\nret@host/x", "mysql://host/x?password=secret&a=b"]
+)
+def test_also_not_those_that_break_an_address(folder: Path, address: str) -> None:
+    with pytest.raises(SettingInvalid, match=r"\*\*\*") as caught:
+        read(folder, PIXMILL_DATABASE_URL=address)
+    assert not re.search(r"et@|sec|se/cr", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("redis://:se/cret@host", "is written %2F"),
+        ("redis://:se#cret@host", "is written %2F"),
+        ("redis://host/0?password=secret", "stands before the host"),
+        ("redis://:secret@host/tickets", "number of a database"),
+    ],
+)
+def test_a_broker_s_address_is_looked_at(folder: Path, address: str, why: str) -> None:
+    with pytest.raises(SettingInvalid, match=why) as caught:
+        read(folder, PIXMILL_BROKER_URL=address)
+    assert "cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["redis://host", "rediss://me:p%2Fw@host:6380/1?ssl_cert_reqs=required", "redis+socket:///run/redis.sock"],
+)
+def test_a_broker_s_address_passes_as_it_is(folder: Path, address: str) -> None:
+    assert read(folder, PIXMILL_BROKER_URL=address).broker_url == address
+
+
+@pytest.mark.parametrize(("given", "more"), [("", "?"), ("/0", "?"), ("/0?ssl_ca_certs=/ca.pem", "&")])
+def test_a_broker_s_certificate_is_looked_at_unless_someone_says_otherwise(folder: Path, given: str, more: str) -> None:
+    settings = read(folder, PIXMILL_BROKER_URL=f"rediss://host:6380{given}")
+    assert settings.broker_url == f"rediss://host:6380{given}{more}ssl_cert_reqs=required"
+    off = "rediss://host:6380/0?ssl_cert_reqs=none"
+    assert read(folder, PIXMILL_BROKER_URL=off).broker_url == off
+
+
+# --- addresses in files --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    return tmp_path / "secret"
+
+
+def test_an_address_may_stand_in_a_file(folder: Path, secret: Path) -> None:
+    secret.write_text("postgresql://me:word@host/x\n")
+    assert read(folder, PIXMILL_DATABASE_URL_FILE=str(secret)).database_url == "postgresql://me:word@host/x"
+    secret.write_text("redis://:word@host/1")
+    assert read(folder, PIXMILL_BROKER_URL_FILE=str(secret)).broker_url == "redis://:word@host/1"
+
+
+def test_a_file_s_address_counts_as_the_environment_s(folder: Path, secret: Path) -> None:
+    secret.write_text("redis://secret")
+    (folder / "pixmill.toml").write_text('broker_url = "redis://toml"')
+    assert read(folder, PIXMILL_BROKER_URL_FILE=str(secret)).broker_url == "redis://secret"
+    flags = {"broker_url": "redis://flag"}
+    assert read(folder, flags, PIXMILL_BROKER_URL_FILE=str(secret)).broker_url == "redis://flag"
+
+
+def test_what_holds_no_password_stands_in_no_file(folder: Path, secret: Path) -> None:
+    secret.write_text("GPU")
+    assert read(folder, PIXMILL_DEVICE_FILE=str(secret)).device == "CPU"
+
+
+@pytest.mark.parametrize("content", ["hunter2", "hunter2://x", "mysql://me:hunter2@host/x"])
+def test_what_such_a_file_holds_is_never_shown(folder: Path, secret: Path, content: str) -> None:
+    secret.write_text(content)
+    with pytest.raises(SettingInvalid, match=re.escape(f"PIXMILL_DATABASE_URL_FILE = '{secret}'")) as caught:
+        read(folder, PIXMILL_DATABASE_URL_FILE=str(secret))
+    assert "what the file holds is refused: it must start with" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "no such file"),
+        (b"", "the file is empty"),
+        (b" \n", "the file is empty"),
+        (b"redis://a\nredis://b", "more than one line"),
+        (b"\xff\xfe", "it holds no text"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(folder: Path, secret: Path, content: bytes | None, why: str) -> None:
+    if content is not None:
+        secret.write_bytes(content)
+    with pytest.raises(SettingInvalid, match=re.escape(f"PIXMILL_BROKER_URL_FILE = '{secret}'")) as caught:
+        read(folder, PIXMILL_BROKER_URL_FILE=str(secret))
+    assert why in str(caught.value)
+
+
+def test_a_directory_and_a_relative_path_are_no_secret_s_file(folder: Path) -> None:
+    with pytest.raises(SettingInvalid, match="is a directory"):
+        read(folder, PIXMILL_BROKER_URL_FILE=str(folder))
+    with pytest.raises(SettingInvalid, match="a path from the root"):
+        read(folder, PIXMILL_BROKER_URL_FILE="secret")
+
+
+def test_an_address_in_two_places_is_refused(folder: Path, secret: Path) -> None:
+    secret.write_text("redis://a")
+    with pytest.raises(SettingInvalid, match="PIXMILL_BROKER_URL is given too"):
+        read(folder, PIXMILL_BROKER_URL="redis://b", PIXMILL_BROKER_URL_FILE=str(secret))
+
+
 def test_a_later_refusal_still_knows_the_origin(folder: Path) -> None:
     settings = read(folder, {"device": "GPU"})
     assert "--device = 'GPU' (the command line)" in str(settings.refused("device", "none here"))
@@ -155,4 +263,5 @@ def test_the_documentation_names_every_setting_and_no_other() -> None:
     root = Path(__file__).parents[2]
     text = "".join(path.read_text("utf-8") for path in (root / "README.md", *sorted((root / "docs").glob("*.md"))))
     named = set(re.findall(r"PIXMILL_[A-Z_]+", text))
-    assert named - {"PIXMILL_DEBUG"} == {setting.variable for setting in TABLE}
+    files = {setting.file_variable for setting in TABLE if setting.secret}
+    assert named - {"PIXMILL_DEBUG"} == {setting.variable for setting in TABLE} | files

@@ -165,6 +165,11 @@ def test_a_page_reads_no_more_than_was_asked_for(engine: sa.Engine, views: Views
         (["device=GPU"], []),
         (["created<1970-01-01T00:00:06+00:00"], [1]),
         (["logprob!=0"], [4, 3, 2, 1]),
+        (["build=current"], [3, 1]),
+        (["build!=current"], [4, 2]),
+        (["build=bbbb"], [2]),
+        (["build=AAAAa"], [4, 3, 1]),
+        (["build=cccc"], []),
     ],
 )
 def test_where(views: Views, where: list[str], ids: list[int]) -> None:
@@ -173,8 +178,8 @@ def test_where(views: Views, where: list[str], ids: list[int]) -> None:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_field_can_be_asked_in_every_listing(views: Views, name: str) -> None:
-    value = {"created": "2026-01-01", "cached": "yes"}.get(name, "1")
-    for sign in ("=", "!=") if name == "cached" else ("=", "!=", "<", ">"):
+    value = {"created": "2026-01-01", "cached": "yes", "build": "current"}.get(name, "1")
+    for sign in ("=", "!=", "<", ">") if FIELDS[name].ordered else ("=", "!="):
         where = [f"{name}{sign}{value}"]
         for rows in (views.answers(where=where), views.items(where=where), views.items("first", where=where)):
             list(rows)
@@ -190,6 +195,10 @@ def test_filters_that_make_no_sense_are_sentences(views: Views) -> None:
         views.answers(where=["cached=maybe"])
     with pytest.raises(UsageError, match="neither more nor less"):
         views.answers(where=["cached>no"])
+    with pytest.raises(UsageError, match="build is neither more nor less"):
+        views.answers(where=["build>current"])
+    with pytest.raises(UsageError, match="build is current, or at least four digits"):
+        views.answers(where=["build=newest"])
     with pytest.raises(UsageError, match="created is a time"):
         views.items(where=["created>yesterday"])
     with pytest.raises(UsageError, match="'cat' is no filter"):

@@ -10,7 +10,7 @@ import click
 from pipeline import options
 from pipeline.context import open_store
 from pipeline.display import counted, echo_json, number, printable
-from pipeline.options import EngineOptions, Inputs, Questions
+from pipeline.options import EngineOptions, Inputs, Questions, Terms
 from pipeline.settings import read_settings
 from pipeline.store import Store
 from pipeline.store.rows import ItemRow
@@ -25,6 +25,7 @@ from workers.session import FEW, Outcome, session
 @click.option("-m", "--model", metavar="MODEL", help="A model's name or its directory.")
 @click.option("--device", metavar="DEVICE", help="An OpenVINO device; `pixmill devices` lists them.")
 @options.engine
+@options.terms
 @click.option("--name", metavar="NAME", help="A name for the batch.")
 @click.option("--force", is_flag=True, help="Ask again what is answered already; old answers stay stored.")
 @click.option("--dry-run", is_flag=True, help="Say what would be asked, and ask nothing.")
@@ -34,6 +35,7 @@ def run(
     inputs: Inputs,
     questions: Questions,
     engine: EngineOptions,
+    terms: Terms,
     model: str | None,
     device: str | None,
     name: str | None,
@@ -55,7 +57,8 @@ def run(
             if dry_run:
                 return show_rehearsal(rehearse(store, items, force=force), as_json=as_json)
             spec = {"model": here.model.alias, **inputs.spec(), **questions.spec()}
-            outcome = here.answer(store.open_batch(name, origin="run", spec=spec), items, force=force)
+            batch = store.open_batch(name, origin="run", spec=spec, lane=terms.lane, deadline=terms.deadline)
+            outcome = here.answer(batch, items, force=force)
         show(store, outcome, as_json=as_json)
     return outcome.exit_code
 

@@ -1,0 +1,73 @@
+"""`pixmill submit`: ask about pictures; workers answer, here or on other machines."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from pipeline import options
+from pipeline.context import open_store
+from pipeline.display import counted, echo_json, number
+from pipeline.models import to_ask
+from pipeline.options import Inputs, Questions, Terms
+from pipeline.settings import read_settings
+from pipeline.store.values import Added
+from pipeline.submit import ask_each, rehearse
+
+
+@click.command()
+@options.inputs
+@options.questions
+@click.option("-m", "--model", metavar="MODEL", help="A model's name or its directory.")
+@options.terms
+@click.option("--name", metavar="NAME", help="A name for the batch.")
+@click.option("--force", is_flag=True, help="Ask again what is answered already; old answers stay stored.")
+@click.option("--dry-run", is_flag=True, help="Say what would be asked, and ask nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print what became of it as one JSON document.")
+def submit(
+    inputs: Inputs,
+    questions: Questions,
+    terms: Terms,
+    model: str | None,
+    name: str | None,
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Ask about pictures; workers answer.
+
+    PATH is a picture, a folder or a pattern. Without -q each picture is given a caption.
+    Running the same command again submits only what is new.
+    """
+    from pipeline import broker
+    from pipeline.dispatch import dispatch
+
+    settings = read_settings({"model": model})
+    with open_store(settings) as store:
+        alias, defaults = to_ask(store, settings.model, settings.home, tell=_note)
+        items = ask_each(inputs.pictures(settings, warn=_note), questions.prompts(defaults), alias)
+        if dry_run:
+            _show(rehearse(store, items, force=force), {}, as_json=as_json)
+            return
+        spec = {"model": alias, **inputs.spec(), **questions.spec()}
+        batch = store.open_batch(name, origin="submit", spec=spec, lane=terms.lane, deadline=terms.deadline)
+        queue = broker.CeleryQueue(broker.app(settings), alias)
+        sent = dispatch(store, queue, alias, batch.id, items, force=force)
+    _show(sent.added, {"batch": batch.name, "broker_reached": sent.held_up is None}, as_json=as_json)
+    if sent.held_up:
+        _note(f"{sent.held_up} All is stored: tickets go out when it is back and a worker runs.")
+    elif sent.added.unfinished and not as_json:
+        _note(f"How it goes: pixmill batch show {batch.name}")
+
+
+def _show(added: Added, more: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        echo_json({**more, **asdict(added)})
+        return
+    parts = {"queued": added.new + added.requeued, "already waiting": added.linked_pending}
+    click.echo(f"{counted(parts)}; {number(added.linked_done)} known already.")
+
+
+def _note(text: str) -> None:
+    click.echo(text, err=True)
