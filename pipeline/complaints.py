@@ -14,6 +14,8 @@ from pipeline import errors
 
 PATIENCE_S = 30.0
 """how long a statement waits for another's lock before the database counts as busy"""
+IDLE_S = 10.0
+"""how long PostgreSQL waits within a transaction for a program that stands still: others wait for its locks"""
 
 _SECRET = "***"
 
@@ -21,7 +23,7 @@ _SECRET = "***"
 _POSTGRES_FULL = "53100"
 _POSTGRES_BUSY = ("40001", "40P01", "55P03")
 _POSTGRES_READ_ONLY = ("25006", "42501")
-_POSTGRES_GONE = ("08", "28", "3D", "53", "57P")
+_POSTGRES_GONE = ("08", "25P03", "28", "3D", "53", "57P")
 
 
 def shown(url: sa.URL) -> str:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 import migrations
 from pipeline import __version__, errors, mounts
-from pipeline.complaints import PATIENCE_S, shown, translated
+from pipeline.complaints import IDLE_S, PATIENCE_S, shown, translated
 
 WRITES = "pixmill_writes"
 """execution option of connections whose transactions write"""
@@ -29,6 +29,7 @@ MOUNTS = mounts.TABLE
 _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 _CONNECT_S = 10
+_UNREADABLE = "in PIXMILL_DATABASE_URL"
 
 
 def parse(url: str) -> sa.URL:
@@ -36,7 +37,9 @@ def parse(url: str) -> sa.URL:
     try:
         found = sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):
-        raise errors.DatabaseUnreachable(url="in PIXMILL_DATABASE_URL", why="this is not an address") from None
+        raise errors.DatabaseUnreachable(url=_UNREADABLE, why="this is not an address") from None
+    if "@" in (found.host or ""):  # the rest of a password, which must not be shown as a host
+        raise errors.DatabaseUnreachable(url=_UNREADABLE, why="in a password @ is written %40")
     if found.drivername in _POSTGRES:
         return found.set(drivername="postgresql+psycopg")
     if found.drivername != "sqlite":
@@ -125,6 +128,7 @@ def _postgres(place: sa.URL) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
         connection.execute(f"SET lock_timeout = '{PATIENCE_S:g}s'")
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S:g}s'")
         connection.commit()
 
     return engine

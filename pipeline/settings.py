@@ -1,6 +1,7 @@
 """The settings, read once from flags, environment and `pixmill.toml`, then passed on as values.
 
 Flag > environment (`PIXMILL_*`) > `pixmill.toml` (in the current folder, else in the home) > default.
+Addresses that hold a password may stand in a file of their own, which a variable names (`PIXMILL_*_FILE`).
 `TABLE` is the one list of them: reading, help and documentation all go by it.
 """
 
@@ -11,14 +12,16 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, urlsplit
 
 from pipeline.errors import SettingInvalid, SetupError
 
 FILE = "pixmill.toml"
+TABLES = ("worker",)
+"""what else may stand in it, as [[...]]: whoever uses these checks them"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,16 @@ class Setting:
     default: Callable[[Path], Any]
     default_text: str
     help: str
+    secret: bool = False
+    """whether it may hold a password, and so may stand in a file of its own"""
 
     @property
     def variable(self) -> str:
         return f"PIXMILL_{self.name.upper()}"
+
+    @property
+    def file_variable(self) -> str:
+        return f"{self.variable}_FILE"
 
     @property
     def flag(self) -> str:
@@ -48,8 +57,13 @@ class Given:
     spelling: str
     origin: str
     folder: Path
+    file: str | None = None
+    """the file that holds the value, which is never shown then: it may be a bare password"""
 
     def refused(self, why: str) -> SettingInvalid:
+        if self.file is not None:
+            why = f"what the file holds is refused: {why}"
+            return SettingInvalid(name=self.spelling, value=self.file, origin=self.origin, why=why)
         value = _without_password(self.value) if isinstance(self.value, str) else self.value
         return SettingInvalid(name=self.spelling, value=value, origin=self.origin, why=why)
 
@@ -76,6 +90,15 @@ class Settings:
     def models(self) -> Path:
         """The folder whose folders are models that go by their names."""
         return self.home / "models"
+
+    def tables(self, name: str) -> tuple[Given, ...]:
+        """The [[name]] tables of `pixmill.toml`, in order."""
+        given = self.given.get(name)
+        if given is None:
+            return ()
+        if not isinstance(given.value, list) or not all(isinstance(table, dict) for table in given.value):
+            raise given.refused(f"write [[{name}]], in two pairs of brackets, above each")
+        return tuple(replace(given, value=table, spelling=f"[[{name}]]") for table in given.value)
 
     def refused(self, name: str, why: str) -> SettingInvalid:
         """The error for a value that turns out to be unusable later; it says where the value came from."""
@@ -125,11 +148,36 @@ def _of_flags(flags: Mapping[str, object], folder: Path) -> dict[str, Given]:
 
 
 def _of_environment(environ: Mapping[str, str], folder: Path) -> dict[str, Given]:
-    return {
+    given = {
         setting.name: Given(environ[setting.variable], setting.variable, "the environment", folder)
         for setting in TABLE
         if environ.get(setting.variable)
     }
+    for setting in TABLE:
+        if setting.secret and (path := environ.get(setting.file_variable)):
+            if setting.name in given:
+                raise _unfit_file(setting, path, f"{setting.variable} is given too. Keep one of them")
+            given[setting.name] = _of_secret_file(setting, path, folder)
+    return given
+
+
+def _of_secret_file(setting: Setting, path: str, folder: Path) -> Given:
+    """The one line of a file that others may not read, such as a container's or a service's secret."""
+    if not os.path.isabs(path):
+        raise _unfit_file(setting, path, "it must be a path from the root, such as /run/secrets/NAME")
+    try:
+        value = Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise _unfit_file(setting, path, f"{(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError:
+        raise _unfit_file(setting, path, "it holds no text") from None
+    if len(value.splitlines()) != 1:
+        raise _unfit_file(setting, path, "it holds more than one line" if value else "the file is empty")
+    return Given(value, setting.file_variable, "the environment", folder, file=path)
+
+
+def _unfit_file(setting: Setting, path: str, why: str) -> SettingInvalid:
+    return SettingInvalid(name=setting.file_variable, value=path, origin="the environment", why=why)
 
 
 def _of_file(path: Path, known: tuple[Setting, ...]) -> dict[str, Given]:
@@ -140,7 +188,7 @@ def _of_file(path: Path, known: tuple[Setting, ...]) -> dict[str, Given]:
     except (OSError, ValueError) as error:
         raise SetupError(detail=f"{path} cannot be read: {error}") from None
     given = {key: Given(value, key, str(path), path.parent) for key, value in values.items()}
-    names = [setting.name for setting in known]
+    names = [*(setting.name for setting in known), *TABLES]
     for key in given.keys() - set(names):
         raise given[key].refused(f"{_unknown(key)}{nearest(key, names)}")
     return given
@@ -156,8 +204,10 @@ def nearest(word: str, words: list[str]) -> str:
     return f", did you mean {close[0]!r}?" if close else ""
 
 
-def _without_password(text: str) -> str:
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", text)
+def _without_password(address: str) -> str:
+    # Up to the last @: a password may hold one, though it should be written %40.
+    hidden = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", address, flags=re.DOTALL)
+    return re.sub(r"(password=)[^&]*", r"\1***", hidden)
 
 
 # --- parsers -----------------------------------------------------------------------------------
@@ -187,6 +237,23 @@ def _url(*schemes: str) -> Callable[[object, Path], str]:
         return url
 
     return parse
+
+
+def _broker(value: object, folder: Path) -> str:
+    url = _url("redis", "rediss")(value, folder)
+    try:
+        place = urlsplit(url)
+        place.port  # noqa: B018  raises when it is no number
+    except ValueError:
+        raise ValueError("it is no address; in a password / is written %2F, # %23, ? %3F and @ %40") from None
+    if "password=" in place.query:
+        raise ValueError("a password stands before the host, as in redis://:PASSWORD@HOST:6379/0")
+    if place.scheme in ("redis", "rediss") and not re.fullmatch(r"/?\d*", place.path):
+        raise ValueError("what follows the host is the number of a database, as in redis://HOST:6379/0")
+    if place.scheme == "rediss" and "ssl_cert_reqs=" not in place.query:
+        # kombu 5.7 encrypts then, and asks nobody who he is: any certificate will do.
+        return url + ("&" if place.query else "?") + "ssl_cert_reqs=required"
+    return url
 
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
@@ -233,13 +300,15 @@ TABLE: tuple[Setting, ...] = (
         lambda home: f"sqlite:///{quote_from_bytes(os.fsencode(home / 'pixmill.db'))}",
         "sqlite:///HOME/pixmill.db",
         "where jobs and answers are kept: sqlite:///FILE or postgresql://USER@HOST/NAME",
+        secret=True,
     ),
     Setting(
         "broker_url",
-        _url("redis", "rediss"),
+        _broker,
         _fixed("redis://localhost:6379/0"),
         "redis://localhost:6379/0",
         "the Redis that carries tickets to workers; `pixmill run` needs none",
+        secret=True,
     ),
     Setting(
         "media_root",

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 
 import migrations
 from pipeline import database, errors
+from pipeline.complaints import translated
 from pipeline.store import Store
 from tests import servers
 from tests.pictures import WITHOUT_RIGHTS
@@ -376,3 +378,22 @@ def test_stores_of_many_threads_share_an_engine(database_url: str) -> None:
 
 def test_setpriv_is_there_for_tests_that_drop_privileges() -> None:
     assert shutil.which("setpriv")
+
+
+def test_a_program_that_stands_still_within_a_transaction_is_let_go(
+    postgres: servers.Postgres, postgres_template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others wait for its locks: one frozen worker would stop them all."""
+    monkeypatch.setattr("pipeline.database.IDLE_S", 0.2)
+    url = postgres.new(postgres_template)
+    engine, other = database.connect(url), database.connect(postgres.url("postgres"))
+    with pytest.raises(errors.DatabaseUnreachable), translated(engine.url), engine.begin() as frozen:
+        pid = frozen.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        with other.execution_options(isolation_level="AUTOCOMMIT").connect() as watcher:
+            query = f"SELECT 1 FROM pg_stat_activity WHERE pid = {pid}"
+            while watcher.exec_driver_sql(query).all():
+                time.sleep(0.01)
+        frozen.exec_driver_sql("SELECT 1")
+    engine.dispose()
+    other.dispose()
+    postgres.drop(url)

@@ -1,0 +1,37 @@
+"""`pixmill up`: run the workers that `pixmill.toml` names."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.cli import cli
+from pipeline.settings import read_settings
+from workers.fleet import RUN, fleet
+from workers.supervisor import Supervisor
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Check the tables and say what would be run.")
+@click.pass_context
+def up(context: click.Context, dry_run: bool) -> int:
+    """Run the workers that pixmill.toml names.
+
+    Each [[worker]] table holds the options of `pixmill worker run`. A worker that crashes is started again.
+    One Ctrl-C or SIGTERM lets all finish what they have begun, a second one does not wait.
+    """
+    programs = fleet(read_settings(), _command(context))
+    if dry_run:
+        for program in programs:
+            click.echo(f"{program.name}: pixmill {' '.join(program.command[4:])}")
+        return 0
+    supervisor = Supervisor(programs, lambda line: click.echo(line, err=True))
+    return 0 if supervisor.run() else 130
+
+
+def _command(context: click.Context) -> click.Command:
+    """`pixmill worker run` itself: the table's options are checked by its own parser."""
+    command: click.Command | None = cli
+    for name in RUN:
+        command = command.get_command(context, name) if isinstance(command, click.Group) else None
+    assert command
+    return command
