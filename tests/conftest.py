@@ -35,6 +35,21 @@ def postgres() -> Iterator[servers.Postgres]:
 
 
 @pytest.fixture(scope="session")
+def redis_server() -> Iterator[servers.Redis]:
+    with servers.redis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(redis_server: servers.Redis) -> Iterator[servers.Redis]:
+    """A real Redis server with nothing in it. Tests may kill it and start it again."""
+    if not redis_server.process:
+        redis_server.start(empty=True)
+    redis_server.client.flushall()
+    yield redis_server
+
+
+@pytest.fixture(scope="session")
 def postgres_template(postgres: servers.Postgres) -> str:
     """A database with the schema, to be copied."""
     postgres.run('CREATE DATABASE "pixmill"')

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import redis as redis_client
 import sqlalchemy as sa
 
 from pipeline import database
@@ -23,6 +24,7 @@ WITHOUT_POSTGRES = os.environ.get("PIXMILL_TEST_WITHOUT_POSTGRES") == "1"
 """read at import: tests run without PIXMILL_* variables"""
 
 _PATIENCE_S = 30.0
+_REDIS = {"bind": "127.0.0.1", "save": "", "appendonly": "yes", "appendfsync": "always", "daemonize": "no"}
 _SETTINGS = {
     # A test's data need not survive anything.
     "fsync": "off",
@@ -48,6 +50,12 @@ class Postgres:
             return f"postgresql://{login}@127.0.0.1:{self.port}/{name}"
         return f"postgresql://{login}@/{name}?host={self.folder}&port={self.port}"
 
+    def restart(self) -> None:
+        """As an administrator does it: what is under way is broken off, what was committed stays."""
+        self.process.send_signal(2)
+        self.process.wait(_PATIENCE_S)
+        self.process = _start(self.folder, self.port)
+
     def new(self, template: str = "template0") -> str:
         """The address of a fresh database."""
         name = f"test_{next(self._numbers)}"
@@ -66,6 +74,72 @@ class Postgres:
             engine.dispose()
 
 
+@dataclass
+class Redis:
+    """A private Redis server, which can be killed and started again, with its data or without."""
+
+    folder: Path
+    port: int
+    password: str | None = None
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        login = f":{self.password}@" if self.password else ""
+        return f"redis://{login}127.0.0.1:{self.port}/0"
+
+    @property
+    def client(self) -> redis_client.Redis:
+        return redis_client.Redis(port=self.port, password=self.password, socket_timeout=_PATIENCE_S)
+
+    def start(self, *, empty: bool = False) -> None:
+        if empty:
+            shutil.rmtree(self.folder / "appendonlydir", ignore_errors=True)
+        settings = {**_REDIS, "port": self.port, "dir": self.folder, "requirepass": self.password or ""}
+        words = [str(word) for name, value in settings.items() for word in (f"--{name}", value)]
+        with (self.folder / "log").open("ab") as log:
+            command = ["setpriv", "--pdeathsig", "KILL", _redis_binary(), *words]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
+        until = time.monotonic() + _PATIENCE_S
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"Redis did not start: {(self.folder / 'log').read_text()}")
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait(_PATIENCE_S)
+            self.process = None
+
+    def _answers(self) -> bool:
+        try:
+            with self.client as client:
+                return bool(client.ping())
+        except redis_client.RedisError:
+            return False
+
+
+@contextmanager
+def redis(password: str | None = None) -> Iterator[Redis]:
+    """A server that ends with the block; and with this process, however that ends."""
+    folder = Path(tempfile.mkdtemp(prefix="pixmill-redis-"))
+    server = Redis(folder, _free_port(), password)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+        shutil.rmtree(folder)
+
+
+def _redis_binary() -> str:
+    found = shutil.which("redis-server")
+    if not found:
+        raise RuntimeError("These tests need a Redis server: apt-get install redis-server")
+    return found
+
+
 @contextmanager
 def postgres() -> Iterator[Postgres]:
     """A server that ends with the block; and with this process, however that ends."""
@@ -76,16 +150,26 @@ def postgres() -> Iterator[Postgres]:
         shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)
         _initialise(binaries, folder, user)
         port = _free_port()
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(_server(binaries, folder, port, user), stdout=log, stderr=log, cwd=folder)
+        server = Postgres(folder, port, _start(folder, port))
         try:
-            _wait(binaries, folder, port, process)
-            yield Postgres(folder, port, process)
+            yield server
         finally:
-            process.send_signal(2)  # SIGINT: end the sessions and stop
-            process.wait(_PATIENCE_S)
+            server.process.send_signal(2)  # SIGINT: end the sessions and stop
+            server.process.wait(_PATIENCE_S)
     finally:
         shutil.rmtree(folder)
+
+
+def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    binaries = _binaries()
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(_server(binaries, folder, port, _user()), stdout=log, stderr=log, cwd=folder)
+    try:
+        _wait(binaries, folder, port, process)
+    except BaseException:
+        process.kill()
+        raise
+    return process
 
 
 def _binaries() -> Path:

@@ -22,6 +22,8 @@ from workers.wire import Closed, Message, Wire
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 30.0
+OURS = "PIXMILL_"
+"""Settings reach a child in its configuration. What it opens is hostile, and addresses of servers hold passwords."""
 _TAIL = 4096
 _MOST_NOTES = 1 << 20
 """Bytes kept of what a child prints: a library that complains about each request would fill the memory."""
@@ -167,8 +169,14 @@ class Child:
         fcntl.fcntl(notes, fcntl.F_SETFL, os.O_APPEND)  # so that they can be cut while the child writes
         # Without -P, a folder `workers` or a file `json.py` in the user's current folder would be imported.
         command = [sys.executable, "-P", "-m", self._module, str(socket_fd), str(self._shared)]
-        fds = (socket_fd, self._shared)
-        return subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL, stdout=notes, stderr=notes)
+        return subprocess.Popen(
+            command,
+            pass_fds=(socket_fd, self._shared),
+            env={name: value for name, value in os.environ.items() if not name.startswith(OURS)},
+            stdin=subprocess.DEVNULL,
+            stdout=notes,
+            stderr=notes,
+        )
 
     def _greeting(self, message: Message) -> bool:
         kind, body = message
