@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,12 +93,20 @@ class Fleet:
         settings = read_settings(environ={**os.environ, **self.environment})
         return broker.CeleryQueue(broker.app(settings), self.alias)
 
-    def start(self, *, ready: bool = True, script: dict[str, Any] | None = None, **options: Any) -> FakeWorker:
+    def start(
+        self,
+        *,
+        ready: bool = True,
+        script: dict[str, Any] | None = None,
+        prefix: Sequence[str] = (),
+        **options: Any,
+    ) -> FakeWorker:
+        """A new worker; `prefix` are the words of a program that runs it."""
         log = self.folder / f"worker-{len(self.workers)}.log"
         asked = json.dumps({"script": script or {}, "alias": self.alias, **options})
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.fake_worker", asked],
+                [*prefix, sys.executable, "-m", "tests.fake_worker", asked],
                 cwd=ROOT,
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
@@ -109,6 +118,14 @@ class Fleet:
         if ready:
             worker.wait_for("action=ready")
         return worker
+
+    def freeze(self, worker: FakeWorker) -> None:
+        """Stop a worker where it stands, though not while it writes: nobody can take SQLite's lock from it."""
+        while True:
+            worker.signal(signal.SIGSTOP)
+            if not self.database_url.startswith("sqlite") or _writable(self.database_url.removeprefix("sqlite:///")):
+                return
+            worker.signal(signal.SIGCONT)
 
     def submit(
         self,
@@ -156,6 +173,16 @@ class Fleet:
     @property
     def logs(self) -> str:
         return "\n".join(f"--- {worker.log.name}\n{worker.said}" for worker in self.workers)
+
+
+def _writable(path: str) -> bool:
+    with closing(sqlite3.connect(path, timeout=0.3, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.execute("ROLLBACK")
+        return True
 
 
 @contextmanager

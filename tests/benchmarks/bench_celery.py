@@ -159,13 +159,23 @@ def publish(ships: Fleet, paths: list[Path], jobs: int) -> float:
 
 
 def scaling(name: str, ships: Fleet, paths: list[Path], jobs: int, workers: int) -> None:
-    """One to a few workers, with an engine that sleeps: what is left is how they share."""
+    """One to a few workers, with an engine that sleeps: what is left is how they share.
+
+    In tokens, for each count is asked other questions, whose answers differ in length.
+    """
     alone = 0.0
     for count in range(1, workers + 1):
         with ships_worker(ships, count=count, script={"step_s": 0.05, "tokens": (2, 10)}, max_num_seqs=16):
-            rate, _ = throughput(ships, paths, questions(f"for {count}", jobs * count // 4))
+            asked = questions(f"for {count}", jobs * count // 4)
+            rate, _ = throughput(ships, paths, asked)
+        rate *= mean_tokens(ships, len(asked) * len(paths))
         alone = alone or rate
-        print(f"{name}: {count} workers: {rate:.1f} answers/s, {rate / alone:.2f} times one")
+        print(f"{name}: {count} workers: {rate:.0f} tokens/s, {rate / alone:.2f} times one")
+
+
+def mean_tokens(ships: Fleet, last: int) -> float:
+    newest = sa.select(t.answers.c.answer_tokens).order_by(t.answers.c.id.desc()).limit(last)
+    return statistics.fmean(row.answer_tokens for row in ships.rows(newest))
 
 
 if __name__ == "__main__":

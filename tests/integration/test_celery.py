@@ -6,74 +6,29 @@ import json
 import os
 import pickle
 import signal
-import sqlite3
 import subprocess
 import sys
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
 from pipeline import tables as t
 from pipeline.broker import queue_name
 from pipeline.jobs import Lane
 from tests import servers
-from tests.fleet import PATIENCE_S, FakeWorker, Fleet, fleet
+from tests.fleet import PATIENCE_S, Fleet
 from tests.house import draw_many, saying
-from tests.servers import Postgres, Redis
+from tests.servers import Postgres
 
 CELERY = Path(sys.executable).with_name("celery")
 SLOW = {"step_s": 0.02, "tokens": (2, 6)}
 
 
-@pytest.fixture
-def ships(database_url: str, redis: Redis, tmp_path: Path) -> Iterator[Fleet]:
-    with fleet(database_url, redis, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def on_sqlite(sqlite_template: Path, redis: Redis, tmp_path: Path) -> Iterator[Fleet]:
-    path = tmp_path / "pixmill.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    with fleet(f"sqlite:///{path}", redis, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def on_postgres(postgres: Postgres, postgres_template: str, redis: Redis, tmp_path: Path) -> Iterator[Fleet]:
-    url = postgres.new(postgres_template)
-    with fleet(url, redis, tmp_path) as made:
-        yield made
-    postgres.drop(url)
-
-
 def held(ships: Fleet, worker: int) -> int:
     return len(ships.rows(sa.select(t.jobs.c.id).where(t.jobs.c.worker_id == worker)))
-
-
-def freeze(ships: Fleet, worker: FakeWorker) -> None:
-    """Stop a worker where it stands, though not while it writes: nobody can take SQLite's lock from it."""
-    while True:
-        worker.signal(signal.SIGSTOP)
-        if not ships.database_url.startswith("sqlite") or _writable(ships.database_url.removeprefix("sqlite:///")):
-            return
-        worker.signal(signal.SIGCONT)
-
-
-def _writable(path: str) -> bool:
-    with closing(sqlite3.connect(path, timeout=0.3, isolation_level=None)) as connection:
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return False
-        connection.execute("ROLLBACK")
-        return True
 
 
 def worker_ids(ships: Fleet) -> list[int]:
@@ -144,7 +99,7 @@ def test_a_frozen_worker_writes_nothing_under_a_stale_token(ships: Fleet, tmp_pa
     batch = ships.submit(draw_many(tmp_path / "in", 60))
     (id,) = worker_ids(ships)
     ships.until(lambda: held(ships, id), lambda count: count > 5)
-    freeze(ships, frozen)
+    ships.freeze(frozen)
     second = ships.start(script=SLOW, ready=False)
     assert ships.wait(batch).done == 60
     frozen.signal(signal.SIGCONT)
