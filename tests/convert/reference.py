@@ -1,8 +1,8 @@
-"""What the reference says: log-probabilities of the first tokens that transformers and torch give.
+"""What the reference says: the first tokens that transformers and torch give, with their log-probabilities.
 
-A program of its own, `python -m tests.convert.reference CHECKPOINT QUESTION PICTURE...`, which prints a list for
-each picture: once torch had computed in a process, the second openvino-genai pipeline in it crashed (torch 2.13,
-openvino-genai 2026.4).
+A program of its own, `python -m tests.convert.reference CHECKPOINT QUESTION PICTURE...`, which prints a list of
+pairs for each picture: once torch had computed in a process, the second openvino-genai pipeline in it crashed
+(torch 2.13, openvino-genai 2026.4).
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def main(checkpoint: Path, question: str, *pictures: str) -> None:
             output_logits=True,
             return_dict_in_generate=True,
         )
-        said.append(torch.stack(output.logits).squeeze(1).log_softmax(-1).max(-1).values.tolist())
+        sure, tokens = torch.stack(output.logits).squeeze(1).log_softmax(-1).max(-1)
+        said.append(list(zip(tokens.tolist(), sure.tolist(), strict=True)))
     json.dump(said, sys.stdout)
 
 

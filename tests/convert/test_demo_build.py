@@ -6,7 +6,7 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from transformers import AutoProcessor
 
-from workers.demo.build import RECIPES, make
+from workers.demo.build import RECIPES
 from workers.demo.drawing import draw
 from workers.demo.evaluate import Part, answers, papers
 from workers.demo.plan import CHECKPOINT
@@ -33,6 +33,8 @@ TOKENS = 6
 IDS = itertools.count()
 
 Picture = npt.NDArray[np.uint8]
+Said = Sequence[tuple[int, float]]
+"""tokens, and how likely each was"""
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,20 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     steps = ("--patch-steps", "60", "--joint-steps", "60")
     subprocess.run([sys.executable, "-m", "workers.demo.train", "--out", str(out), *steps], check=True)
     return out / CHECKPOINT
+
+
+MAKE = """
+import sys
+from pathlib import Path
+from workers.demo.build import make
+make(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+"""
+
+
+def make(checkpoint: Path, out: Path, recipe: str) -> Path:
+    """In a process of its own: NNCF loads torch, and beside torch this one's second pipeline crashed."""
+    subprocess.run([sys.executable, "-c", MAKE, str(checkpoint), str(out), recipe], check=True)
+    return out
 
 
 @pytest.fixture(scope="module", params=RECIPES)
@@ -93,8 +109,8 @@ def test_pictures_reach_the_model_as_the_reference_processor_gives_them(
         assert distance(truth, ask(exact, np.asarray(cropped))) > 5 * off
 
 
-def distance(one: Sequence[float], other: Sequence[float]) -> float:
-    return max(abs(a - b) for a, b in zip(one, other, strict=True))
+def distance(one: Said, other: Said) -> float:
+    return max(abs(a - b) for (_, a), (_, b) in zip(one, other, strict=True))
 
 
 def test_the_build_is_as_sure_as_the_checkpoint(
@@ -106,19 +122,33 @@ def test_the_build_is_as_sure_as_the_checkpoint(
     program = [sys.executable, "-m", "tests.convert.reference", str(checkpoint), QUESTION]
     files = [str(tmp_path / f"{form}.png") for form in FORMS]
     said = json.loads(subprocess.run([*program, *files], check=True, capture_output=True).stdout)
-    for form, reference in zip(FORMS, said, strict=True):
-        assert ask(exact, np.asarray(pictures[form])) == pytest.approx(reference, abs=2e-3), form
+    pairs = [
+        pair
+        for form, reference in zip(FORMS, said, strict=True)
+        for pair in together(ask(exact, np.asarray(pictures[form])), reference)
+    ]
+    assert len(pairs) > len(FORMS) * TOKENS / 2
+    assert [one for one, _ in pairs] == pytest.approx([other for _, other in pairs], abs=2e-3)
 
 
-def ask(pipeline: genai.ContinuousBatchingPipeline, picture: Picture) -> Sequence[float]:
-    """Log-probabilities of the first tokens of the answer."""
+def together(one: Said, other: Said) -> Iterator[tuple[float, float]]:
+    """How sure both are, for as long as they say the same: a model this young is often in two minds."""
+    for (token, sure), (same, reference) in zip(one, other, strict=True):
+        if token != same:
+            return
+        yield sure, reference
+
+
+def ask(pipeline: genai.ContinuousBatchingPipeline, picture: Picture) -> Said:
+    """The first tokens of the answer with their log-probabilities."""
     settings = pipeline.get_config()
     settings.max_new_tokens, settings.logprobs, settings.ignore_eos = TOKENS, 1, True
     # The pipeline breaks when an id is used twice.
     handle = pipeline.add_request(next(IDS), QUESTION, [ov.Tensor(np.ascontiguousarray(picture)[None])], settings)
     while handle.get_status() == genai.GenerationStatus.RUNNING:
         pipeline.step()
-    return list(handle.read_all()[0].generated_log_probs)
+    said = handle.read_all()[0]
+    return list(zip(said.generated_ids, said.generated_log_probs, strict=True))
 
 
 def test_the_chat_template_takes_text_and_parts(checkpoint: Path) -> None:

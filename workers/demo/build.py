@@ -1,8 +1,7 @@
 """Makes the demo model's builds from a training run: `python -m workers.demo.build --run DIR --out DIR`.
 
-Needs the `convert` extra. Export and compression are optimum's command line, as for any other model. Torch stays
-out of this process, where the engine examines several builds: once torch had computed in it, the second pipeline
-crashed (torch 2.13, openvino-genai 2026.4).
+Needs the `convert` extra. They are converted as any other model is. NNCF loads torch where there is one, and beside
+torch the second pipeline of a process crashed (torch 2.13, openvino-genai 2026.4): each is examined in its own.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import json
 import logging
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +24,6 @@ from pipeline.models.recipes import RECIPES as FAMILY_RECIPES
 from pipeline.models.recipes import Recipe, Weights
 from pipeline.prompts import Defaults
 from workers.conversion.convert import convert, tools
-from workers.demo.evaluate import Marks, examine
 from workers.demo.plan import CHECKPOINT, STATE
 from workers.demo.questions import KINDS
 from workers.demo.world import BACKGROUNDS, COLORS, GLYPHS, MOST_THINGS, SHAPES, SIZES
@@ -50,8 +49,12 @@ def make(checkpoint: Path, out: Path, recipe: str) -> Path:
     return out
 
 
-def accuracy(marks: Mapping[str, Marks]) -> dict[str, dict[str, float]]:
-    return {name: part.shares() for name, part in marks.items()}
+def examined(build: Path, scenes: int, precision: str) -> dict[str, dict[str, float]]:
+    """The shares right of each part of the examination, held in a process of its own."""
+    options = ["--scenes", str(scenes), "--precision", precision, "--json"]
+    program = [sys.executable, "-m", "workers.demo.evaluate", str(build), *options]
+    shares: dict[str, dict[str, float]] = json.loads(subprocess.run(program, check=True, stdout=subprocess.PIPE).stdout)
+    return shares
 
 
 def knowledge() -> list[str]:
@@ -94,9 +97,9 @@ def build_all(run: Path, out: Path, scenes: int, commit: str) -> Path:
     shares = {}
     for recipe in RECIPES:
         build = make(run / CHECKPOINT, out / recipe, recipe)
-        shares[recipe] = accuracy(examine(build, scenes, settings={"INFERENCE_PRECISION_HINT": "f32"}))
+        shares[recipe] = examined(build, scenes, "f32")
         log.info("%s: %s", recipe, json.dumps(shares[recipe]))
-    shares["int4, bf16"] = accuracy(examine(build, scenes, settings={"INFERENCE_PRECISION_HINT": "bf16"}))
+    shares["int4, bf16"] = examined(build, scenes, "bf16")
     command = f"python -m workers.demo.evaluate workers/demo/int4 --scenes {scenes} --precision f32"
     manifest.write(build, facts(run, commit, {"accuracy": shares, "measured with": command}))
     return build
