@@ -190,6 +190,14 @@ class Controller(WorkController):  # type: ignore[misc]
 class Quick(Consumer):  # type: ignore[misc]
     """Looks for a Redis that went away once a second; Celery's own pauses grow to half a minute."""
 
+    def on_connection_error_after_connected(self, error: Exception) -> None:
+        # Celery 5.7 closes what is lost twice. A channel that still waits for a ticket fails to close the first
+        # time, and the second time gives tickets back through a connection that has forgotten its address: the
+        # AttributeError would end the worker. Once closed here, the channel does not wait any more.
+        if channel := self.connection._default_channel:
+            self.connection.maybe_close_channel(channel)
+        super().on_connection_error_after_connected(error)
+
     def ensure_connected(self, conn: Connection) -> Connection:
         tries = itertools.count()
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pipeline.jobs import State
+from pipeline.jobs import BatchState, State
 from pipeline.store.rows import AnswerRow, BuildRow, ItemRow, PromptRow, RuntimeRow
 from pipeline.store.values import Added, Counts, OpenBatch
 from workers.demo import page, sheet
@@ -88,6 +88,7 @@ def report(folder: Path, say: Say = all_right, scenes: int = 8, **changes: Any) 
     found = marked(list(exercises(1, scenes)), say)
     outcome = Outcome(
         batch=OpenBatch(1, "demo-1"),
+        state=BatchState.COMPLETED,
         counts=Counts(total=4 * scenes, done=4 * scenes),
         added=Added(new=4 * scenes),
         cached=0,
