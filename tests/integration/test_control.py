@@ -19,7 +19,8 @@ from tests.house import House, draw, draw_many
 from workers.worker import Worker
 
 ENDLESS = 1_000_000
-"""tokens: weeks at 20 ms each"""
+"""tokens: weeks at 20 ms each. Shorter answers take two seconds and more: an engine says once a second what runs,
+and a feeder looks once a second for what nobody wants"""
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def name_of(house: House, batch: int) -> str:
 
 
 def test_cancelling_spares_what_another_batch_wants(house: House, tmp_path: Path) -> None:
-    house.script = {"step_s": 0.02, "tokens": (100, 100)}
+    house.script = {"step_s": 0.02, "tokens": (200, 200)}
     paths = draw_many(tmp_path / "in", 2)
     first, second = submitted(house, paths, 200), submitted(house, paths[1:], 200)
     with house.worker() as worker:
@@ -83,7 +84,7 @@ def test_cancelling_spares_what_another_batch_wants(house: House, tmp_path: Path
 
 def test_a_twin_of_what_is_cancelled_is_asked_itself(house: House, tmp_path: Path) -> None:
     """Equal pictures are asked once, and the others wait for that answer, which now never comes."""
-    house.script = {"step_s": 0.02, "tokens": (100, 100)}
+    house.script = {"step_s": 0.02, "tokens": (200, 200)}
     first = submitted(house, [draw(tmp_path / "a.bmp", 1)], 200)
     second = submitted(house, [draw(tmp_path / "b.bmp", 1)], 200)
     with house.worker() as worker:
@@ -109,7 +110,7 @@ def test_a_deadline_ends_what_runs_and_its_batch(house: House, tmp_path: Path) -
 
 
 def test_pausing_finishes_what_is_held_and_begins_nothing(house: House, tmp_path: Path) -> None:
-    house.script = {"step_s": 0.02, "tokens": (50, 50)}
+    house.script = {"step_s": 0.02, "tokens": (90, 90)}
     batch = submitted(house, draw_many(tmp_path / "in", 16), 200)
     with house.worker() as worker:
         taken = take_up(house, worker, batch)
