@@ -211,7 +211,6 @@ terms = together(
 )
 
 
-
 def _lanes(context: click.Context, parameter: click.Parameter, value: str) -> tuple[Lane, ...]:
     asked = {part.strip() for part in value.split(",") if part.strip()}
     if not asked or asked - set(Lane):
