@@ -99,6 +99,17 @@ class _Handler(BaseHTTPRequestHandler):
             repo, rest = _parted(path, "/resolve/")
             self.resolve(repo, *rest.split("/", 1))
 
+    def do_HEAD(self) -> None:
+        """What the library's own cache asks of a file before it fetches it."""
+        name, rest = _parted(unquote(urlsplit(self.path).path).strip("/"), "/resolve/")
+        revision, file = rest.split("/", 1)
+        repo = self.hub.repos[name]
+        commit = repo.commit(revision)
+        data = (repo.commits[str(commit)] / file).read_bytes()
+        known = _sibling(file, data)
+        etag = known["lfs"]["sha256"] if "lfs" in known else known["blobId"]
+        self.head(200, len(data), **{"X-Repo-Commit": str(commit), "ETag": f'"{etag}"'})
+
     def tell(self, name: str, revision: str) -> None:
         """What a repository holds."""
         repo = self.hub.repos.get(name)
@@ -115,8 +126,9 @@ class _Handler(BaseHTTPRequestHandler):
         told = {"id": name, "sha": commit, "siblings": siblings, "cardData": {"license": repo.licence}}
         return self.answer(200, body=json.dumps(told).encode())
 
-    def resolve(self, name: str, commit: str, file: str) -> None:
+    def resolve(self, name: str, revision: str, file: str) -> None:
         repo = self.hub.repos[name]
+        commit = str(repo.commit(revision))
         if repo.gated and self.headers.get("Authorization") != "Bearer hf_accepted":
             return self.answer(403 if self.headers.get("Authorization") else 401, "GatedRepo")
         path = repo.commits[commit] / file

@@ -15,7 +15,9 @@ from pipeline.display import echo_json, echo_lines, moment, number, printable, s
 from pipeline.errors import AliasUnknown, ModelInUse, ModelNotOurs
 from pipeline.lazy import Entry, LazyGroup
 from pipeline.models import register, staging
+from pipeline.models.announcing import widths
 from pipeline.models.builds import describe, digest, find_model, hashes, manifest, named, spelled
+from pipeline.models.catalogue import CHECKPOINTS, FAMILIES
 from pipeline.models.findings import Findings
 from pipeline.settings import Settings, read_settings
 from pipeline.store.rows import BuildRow, ModelRow, VerificationRow
@@ -39,9 +41,13 @@ def models() -> None:
 
 
 @models.command()
+@click.option("--catalogue", is_flag=True, help="List the published models that pull and convert know by name instead.")
 @listing.json_lines
-def ls(as_json: bool) -> None:
+def ls(catalogue: bool, as_json: bool) -> None:
     """List the models that answers name, with the build each alias stands for."""
+    if catalogue:
+        _list_catalogue(as_json=as_json)
+        return
     with open_to_read() as store:
         rows = list(store.views.models())
     if as_json:
@@ -65,7 +71,7 @@ def show(name: str, as_json: bool) -> None:
         known = {"knows": told.get("knows"), "accuracy": told.get("accuracy"), "verified": verified}
         echo_json({"alias": row.alias, "build": row.build, "answers": row.answers, "updated": row.updated, **known})
     else:
-        click.echo("\n".join([*_lines(row, told), *_verified(verified)]))
+        click.echo("\n".join([*_lines(row, told), *_verified(verified), *widths(told.get("bits", {}))]))
 
 
 @models.command()
@@ -98,6 +104,18 @@ def rm(name: str, yes: bool) -> None:
             raise ModelInUse(name=name, workers=at)
     if yes or click.confirm(f"Remove {path}?", err=True):
         click.echo(f"{name} is removed; that freed {size(staging.remove(settings.models, name))}. Its answers stay.")
+
+
+def _list_catalogue(*, as_json: bool) -> None:
+    if as_json:
+        echo_lines(CHECKPOINTS.values())
+        return
+    rows = (
+        (known.name, FAMILIES[known.family].title, known.parameters, known.licence, " ".join(known.builds), known.repo)
+        for known in CHECKPOINTS.values()
+    )
+    for line in table(("MODEL", "FAMILY", "PARAMETERS", "LICENCE", "READY BUILDS", "CHECKPOINT"), rows):
+        click.echo(line)
 
 
 def _removable(name: str, settings: Settings) -> Path:

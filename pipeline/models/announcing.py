@@ -1,14 +1,37 @@
-"""What a person is told of a build that has just taken its name."""
+"""What a person is told of a build: how wide its weights are, and that it has taken its name."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 
-from pipeline.display import number, size
+from pipeline.display import number, size, table
 from pipeline.models import Model, builds, installed
 from pipeline.store import Store
+
+HEAD = ("MODEL", "WIDTH", "LAYERS", "PARAMETERS")
+
+Bits = Mapping[str, Mapping[str, Mapping[str, int]]]
+"""of a manifest"""
+
+
+def widths(bits: Bits) -> Iterator[str]:
+    """How wide the weights of each part are, as a table; nothing where no manifest tells."""
+    if bits:
+        yield from table(HEAD, rows(bits))
+
+
+def rows(bits: Bits) -> Iterator[tuple[str, ...]]:
+    """Layers and share of parameters by width, the most first, as the reference notebooks print them."""
+    for part, found in bits.items():
+        layers = sum(width["layers"] for width in found.values())
+        parameters = sum(width["parameters"] for width in found.values())
+        name = part
+        for kind, width in sorted(found.items(), key=lambda item: -item[1]["parameters"]):
+            yield name, kind, f"{width['layers']} of {layers}", f"{width['parameters'] / parameters:.0%}"
+            name = ""
 
 
 def announce(store: Store, models: Path, name: str) -> Model:

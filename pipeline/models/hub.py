@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huggingface_hub import HfApi, ModelInfo, constants, hf_hub_download, hf_hub_url, snapshot_download
+from huggingface_hub import HfApi, ModelInfo, constants, hf_hub_download, hf_hub_url
 from huggingface_hub.errors import (
     GatedRepoError,
     HfHubHTTPError,
@@ -27,7 +27,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.file_download import http_get
-from huggingface_hub.utils import build_hf_headers, disable_progress_bars, logging
+from huggingface_hub.utils import build_hf_headers, disable_progress_bars, enable_progress_bars, logging
 
 from pipeline import __version__
 from pipeline.display import printable, size
@@ -129,23 +129,19 @@ class Hub:
             before += file.size
             tell(before)
 
-    def keep(self, snapshot: Snapshot, only: str | None = None) -> Path:
-        """The files, or one of them, in the hub's own cache (HF_HOME), which other tools fill and use too."""
-        names = [only] if only else [file.name for file in snapshot.files]
-        with self._complaining(snapshot.repo, snapshot.commit):
-            try:
-                folder = snapshot_download(
-                    snapshot.repo, revision=snapshot.commit, endpoint=self.endpoint, allow_patterns=names
-                )
-            except LocalEntryNotFoundError as error:
-                raise HubUnreachable(hub=self.endpoint, why=_line(error)) from error
-        return Path(folder)
+    def keep(self, snapshot: Snapshot, file: str) -> Path:
+        """One file in the hub's own cache (HF_HOME), which other tools fill and use too."""
+        return self._cached(snapshot.repo, file, snapshot.commit)
 
-    def remember(self, repo: str, name: str) -> None:
+    def remember(self, repo: str, file: str) -> Path:
         """One file of a repository as it is now, in the cache, for who asks for it by the repository's name."""
-        with self._complaining(repo, None):
+        return self._cached(repo, file, None)
+
+    def _cached(self, repo: str, file: str, commit: str | None) -> Path:
+        enable_progress_bars()  # the library's own: it fetches here, and files have gigabytes
+        with self._complaining(repo, commit):
             try:
-                hf_hub_download(repo, name, endpoint=self.endpoint)
+                return Path(hf_hub_download(repo, file, revision=commit, endpoint=self.endpoint))
             except LocalEntryNotFoundError as error:
                 raise HubUnreachable(hub=self.endpoint, why=_line(error)) from error
 

@@ -315,3 +315,14 @@ def test_what_is_not_removed(home: Path, pixmill: Screen) -> None:
     pixmill("models", "rm", "tiny", "--yes", code=1)
     assert "'tiny' is at work in desk (process 77)" in pixmill.err
     assert folder.exists() and mine.exists()
+
+
+def test_the_catalogue_is_listed_without_a_database(home: Path, pixmill: Screen) -> None:
+    assert "OpenGVLab/InternVL2-1B" in pixmill("models", "ls", "--catalogue")
+    known = {model["name"]: model for model in pixmill.lines("models", "ls", "--catalogue")}
+    assert known["phi-3.5-vision"]["builds"]["int4"] == "OpenVINO/Phi-3.5-vision-instruct-int4-ov"
+    assert not home.exists()
+
+
+def test_a_model_s_widths_are_shown(home: Path, pixmill: Screen) -> None:
+    assert "28 of 29  94%" in pixmill("models", "show", "demo")

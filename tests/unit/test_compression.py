@@ -15,10 +15,11 @@ import pytest
 from openvino import opset13 as op
 
 from pipeline.errors import ModelCompressed, ModelUnreadable, NothingToCompress, PartUnwritable, RecipeNeedsData
+from pipeline.models.announcing import rows
 from pipeline.models.builds import ModelPlace
 from pipeline.models.recipes import RECIPES, Recipe, Weights
 from tests.models import make
-from workers.commands.compress import fallen, rows, tower
+from workers.commands.compress import fallen, tower
 from workers.compression import EXACT, check_recipe, check_source, copy_rest, needs
 from workers.compression.layers import Layer, candidates, fallen_back, fits, fitting, layers
 from workers.compression.order import default_name

@@ -11,15 +11,14 @@ import click
 
 from pipeline import listing
 from pipeline.context import open_store
-from pipeline.display import echo_json, table
+from pipeline.display import echo_json
 from pipeline.errors import UsageError
 from pipeline.models import Model, builds, choosing, installed
-from pipeline.models.announcing import announce
+from pipeline.models.announcing import announce, widths
 from pipeline.models.builds import find_model
 from pipeline.models.choosing import Asked
 from pipeline.settings import read_settings
 
-HEAD = ("PART", "WIDTH", "LAYERS", "PARAMETERS")
 TOLD = ("family", "bits", "size", "recipe", "fallbacks", "vision", "tools", "compressed_from")
 
 
@@ -78,23 +77,12 @@ def document(model: Model) -> dict[str, Any]:
 
 
 def show(told: Mapping[str, Any]) -> None:
-    for line in table(HEAD, rows(told["bits"])):
+    for line in widths(told["bits"]):
         click.echo(line)
     if vision := told.get("vision"):
         click.echo(tower(vision))
     for sentence in fallen(told["fallbacks"]):
         click.echo(sentence, err=True)
-
-
-def rows(bits: Mapping[str, Mapping[str, Mapping[str, int]]]) -> Iterator[tuple[str, ...]]:
-    """Layers and share of parameters by width, the most first, as the reference notebooks print them."""
-    for part, widths in bits.items():
-        layers = sum(width["layers"] for width in widths.values())
-        parameters = sum(width["parameters"] for width in widths.values())
-        name = part
-        for kind, width in sorted(widths.items(), key=lambda item: -item[1]["parameters"]):
-            yield name, kind, f"{width['layers']} of {layers}", f"{width['parameters'] / parameters:.0%}"
-            name = ""
 
 
 def tower(vision: Mapping[str, Any]) -> str:

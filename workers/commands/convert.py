@@ -24,7 +24,8 @@ def convert(
     CHECKPOINT is a directory, a name of the catalogue such as qwen2-vl-2b, or a repository on the Hugging Face hub.
     By default its weights are compressed as the reference recipe of its family does. Needs the `convert` extra.
     """
-    from pipeline.models.announcing import announce
+    from pipeline.models.announcing import announce, widths
+    from pipeline.models.builds import manifest
     from workers.conversion.order import Order, fulfil
 
     settings = read_settings()
@@ -36,5 +37,7 @@ def convert(
         trust_remote_code=trust_remote_code,
     )
     made = fulfil(order, settings.models, lambda text: click.echo(text, err=True))
+    for line in widths(manifest(settings.models / made)["bits"]):
+        click.echo(line)
     with open_store(settings) as store:
         announce(store, settings.models, made)

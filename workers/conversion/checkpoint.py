@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.display import size
 from pipeline.errors import CodeUntrusted, UsageError
 from pipeline.models.builds import read_json, spelled
 from pipeline.models.catalogue import Family, find
 from pipeline.models.hub import CHECKPOINT, Hub, Snapshot
+from workers.conversion.export import Tell
 
 WEIGHTS = (".safetensors", ".bin")
 
@@ -41,10 +43,12 @@ class Checkpoint:
             return sum(file.size for file in self.snapshot.files if file.name.endswith(WEIGHTS))
         return sum(file.stat().st_size for file in self.path.iterdir() if file.name.endswith(WEIGHTS))
 
-    def fetch(self) -> None:
+    def fetch(self, tell: Tell) -> None:
         """Bring what conversion reads: it runs cut off from the hub."""
         if self.snapshot:
-            Hub().keep(self.snapshot)
+            for file in self.snapshot.files:
+                tell(f"Fetching {file.name}, {size(file.size)}.")
+                Hub().keep(self.snapshot, file.name)
         # Phi-3-vision names the configuration of its tower by a repository of somebody else's.
         tower = read_json(self.path / "config.json").get("img_processor") or {}
         if (name := tower.get("model_name")) and not Path(name).exists():
@@ -76,7 +80,7 @@ def _repository(what: str, revision: str | None) -> Checkpoint:
         raise UsageError(detail=f"{what!r} is no directory, no name of the catalogue and no repository (ORG/NAME).")
     snapshot = hub.look(repo, revision, needed=CHECKPOINT)
     return Checkpoint(
-        path=hub.keep(snapshot, only="config.json"),
+        path=hub.keep(snapshot, "config.json").parent,
         name=known.name if known else repo.rpartition("/")[2],
         source=repo,
         snapshot=snapshot,

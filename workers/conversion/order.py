@@ -38,7 +38,7 @@ def fulfil(order: Order, models: Path, tell: Tell) -> str:
     name = order.name or "-".join(filter(None, (checkpoint.name, order.asked.ending)))
     log = models / STAGING / f"{name}.log"
     with staged(models, name, needs=_needs(checkpoint, recipe)) as folder:
-        checkpoint.fetch()
+        checkpoint.fetch(tell)
         tell(f"Converting {checkpoint.source} to {name} by the recipe {recipe.name}.")
         trust = order.trust_remote_code
         made = convert(checkpoint.path, folder, recipe, log=log, tell=tell, trust_remote_code=trust)
