@@ -11,7 +11,7 @@ from pipeline.display import number, size, table
 from pipeline.models import Model, builds, installed
 from pipeline.store import Store
 
-HEAD = ("MODEL", "WIDTH", "LAYERS", "PARAMETERS")
+HEAD = ("PART", "WIDTH", "LAYERS", "PARAMETERS")
 
 Bits = Mapping[str, Mapping[str, Mapping[str, int]]]
 """of a manifest"""
