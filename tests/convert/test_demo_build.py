@@ -6,8 +6,11 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +31,8 @@ pytestmark = [pytest.mark.timeout(1800), pytest.mark.filterwarnings("default")]
 FORMS = ("landscape", "square", "tall", "panorama")
 QUESTION = "Describe this picture."
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+
+T = TypeVar("T")
 
 TOKENS = 6
 IDS = itertools.count()
@@ -66,15 +71,28 @@ def build(request: pytest.FixtureRequest, checkpoint: Path, tmp_path_factory: py
 
 
 @pytest.fixture(scope="module")
-def exact(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> genai.ContinuousBatchingPipeline:
-    folder = make(checkpoint, tmp_path_factory.mktemp("builds") / "fp32", "fp32")
-    return genai.ContinuousBatchingPipeline(str(folder), genai.SchedulerConfig(), "CPU", F32)
+def exact(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(checkpoint, tmp_path_factory.mktemp("builds") / "fp32", "fp32")
+
+
+def apart(function: Callable[..., T], *arguments: object) -> T:
+    """What a function of this module returns in a fresh process.
+
+    Once openvino-genai (2026.4) has answered in a process, a signal's handler in Python ends it, and torch sets one
+    where it loads data in helpers, as the tests of training do.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def test_a_build_answers(build: Path) -> None:
-    said = list(answers(build, papers(Part(), 4), settings=F32))
+    said = apart(answers_of, build)
     assert len(said) == 16
-    assert any(answered.said for answered in said)
+    assert any(said)
+
+
+def answers_of(build: Path) -> list[str]:
+    return [answered.said for answered in answers(build, papers(Part(), 4), settings=F32)]
 
 
 def test_a_build_holds_no_places_of_this_machine(build: Path, checkpoint: Path) -> None:
@@ -92,7 +110,7 @@ def test_widths_of_weights(build: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_pictures_reach_the_model_as_the_reference_processor_gives_them(
-    exact: genai.ContinuousBatchingPipeline, checkpoint: Path, form: str
+    exact: Path, checkpoint: Path, form: str
 ) -> None:
     """A picture, and the square the reference processor makes of it, are the same to the engine."""
     picture = draw(scene("shapes", 0, form=form))
@@ -100,33 +118,28 @@ def test_pictures_reach_the_model_as_the_reference_processor_gives_them(
     square = processor(picture, do_rescale=False, do_normalize=False, return_tensors="np").pixel_values[0]
     reference = square.transpose(1, 2, 0).round().astype(np.uint8)
     assert reference.shape == (160, 160, 3)
-    truth = ask(exact, reference)
-    off = distance(truth, ask(exact, np.asarray(picture)))
-    assert off < 2e-3  # a pixel's last bit may be rounded the other way
     side = min(picture.size)
+    cropped = picture.crop((0, 0, side, side)).resize((160, 160), Image.Resampling.BICUBIC)
+    truth, whole, part = apart(say, exact, [reference, np.asarray(picture), np.asarray(cropped)])
+    off = distance(truth, whole)
+    assert off < 2e-3  # a pixel's last bit may be rounded the other way
     if side != max(picture.size):
-        cropped = picture.crop((0, 0, side, side)).resize((160, 160), Image.Resampling.BICUBIC)
-        assert distance(truth, ask(exact, np.asarray(cropped))) > 5 * off
+        assert distance(truth, part) > 5 * off
 
 
 def distance(one: Said, other: Said) -> float:
     return max(abs(a - b) for (_, a), (_, b) in zip(one, other, strict=True))
 
 
-def test_the_build_is_as_sure_as_the_checkpoint(
-    exact: genai.ContinuousBatchingPipeline, checkpoint: Path, tmp_path: Path
-) -> None:
+def test_the_build_is_as_sure_as_the_checkpoint(exact: Path, checkpoint: Path, tmp_path: Path) -> None:
     pictures = {form: draw(scene("shapes", 1, form=form)) for form in FORMS}
     for form, picture in pictures.items():
         picture.save(tmp_path / f"{form}.png")
     program = [sys.executable, "-m", "tests.convert.reference", str(checkpoint), QUESTION]
     files = [str(tmp_path / f"{form}.png") for form in FORMS]
     said = json.loads(subprocess.run([*program, *files], check=True, capture_output=True).stdout)
-    pairs = [
-        pair
-        for form, reference in zip(FORMS, said, strict=True)
-        for pair in together(ask(exact, np.asarray(pictures[form])), reference)
-    ]
+    ours = apart(say, exact, [np.asarray(pictures[form]) for form in FORMS])
+    pairs = [pair for one, other in zip(ours, said, strict=True) for pair in together(one, other)]
     assert len(pairs) > len(FORMS) * TOKENS / 2
     assert [one for one, _ in pairs] == pytest.approx([other for _, other in pairs], abs=2e-3)
 
@@ -137,6 +150,11 @@ def together(one: Said, other: Said) -> Iterator[tuple[float, float]]:
         if token != same:
             return
         yield sure, reference
+
+
+def say(build: Path, pictures: Sequence[Picture]) -> list[Said]:
+    pipeline = genai.ContinuousBatchingPipeline(str(build), genai.SchedulerConfig(), "CPU", F32)
+    return [ask(pipeline, picture) for picture in pictures]
 
 
 def ask(pipeline: genai.ContinuousBatchingPipeline, picture: Picture) -> Said:
