@@ -12,6 +12,7 @@ import pytest
 from pipeline import database
 from pipeline.store import Store
 from tests import servers
+from tests.signal_stack import SignalStack
 from tests.store_world import Clock, World, check
 
 
@@ -23,6 +24,16 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DATA", "CONFIG", "CACHE", "STATE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / "xdg" / name.lower()))
     monkeypatch.setenv("PIXMILL_HOME", str(tmp_path / "home"))
+
+
+SIGNAL_STACK = SignalStack.now()
+
+
+@pytest.fixture(autouse=True)
+def own_signal_stack() -> Iterator[None]:
+    """Signals are still handled after a test that let openvino-genai answer in this process."""
+    yield
+    SIGNAL_STACK.restore()
 
 
 @pytest.fixture(scope="session")
