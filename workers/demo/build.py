@@ -79,7 +79,7 @@ def facts(run: Path, commit: str, figures: Mapping[str, Any]) -> dict[str, Any]:
         plan = json.loads(state.metadata()["plan"])
     return {
         "name": "demo",
-        "defaults": asdict(Defaults(max_tokens=96)),
+        "defaults": asdict(Defaults()),
         "knows": knowledge(),
         "source": SOURCE,
         "revision": commit,
