@@ -13,17 +13,20 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.models import builds, manifest
 from tests.house import draw
 from tests.models import make
 from tests.pictures import WITHOUT_RIGHTS
 from tests.program import Program
+from workers.demo import INT4
 
 SCENES = ("--scenes", "5", "--unverified")
 
 
 @pytest.fixture
 def program(program: Program) -> Program:
-    make("llava", program.home / "models" / "demo")
+    build = make("llava", program.home / "models" / "demo")
+    manifest.write(build, {"defaults": builds.manifest(INT4)["defaults"]})
     return program
 
 
