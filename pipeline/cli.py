@@ -25,7 +25,9 @@ COMMANDS = {
     "batch": Entry("pipeline.commands.batch:batch", "List and show batches; pause, resume, cancel or run them again."),
     "failed": Entry("pipeline.commands.failed:failed", "List, show or retry what failed."),
     "export": Entry("pipeline.commands.export:export", "Write answers to a file."),
-    "models": Entry("pipeline.commands.models:models", "List models, show one, or set an alias."),
+    "models": Entry(
+        "pipeline.commands.models:models", "Get, make, check and compare models; list, show or remove them."
+    ),
     "devices": Entry("workers.commands.devices:devices", "List the devices OpenVINO finds here."),
     "db": Entry("pipeline.commands.db:db", "Upgrade the database, or say its schema."),
 }

@@ -58,6 +58,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def note(text: str) -> None:
+    """A line for the person at the terminal: stdout is for data."""
+    click.echo(text, err=True)
+
+
 def counted(by_name: Mapping[str, int]) -> str:
     """`12 queued, 3 done`: what there is, or `none`."""
     return ", ".join(f"{number(count)} {name.replace('_', ' ')}" for name, count in by_name.items() if count) or "none"

@@ -152,6 +152,12 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
     return {key: value for key, _, value in pairs}
 
 
+model = click.option("-m", "--model", metavar="MODEL", help="A model's name or its directory.")
+device = click.option("--device", metavar="DEVICE", help="An OpenVINO device; `pixmill devices` lists them.")
+name = click.option("--name", metavar="NAME", help="A name for the batch.")
+force = click.option("--force", is_flag=True, help="Ask again what is answered already; old answers stay stored.")
+dry_run = click.option("--dry-run", is_flag=True, help="Say what would be asked, and ask nothing.")
+
 inputs = together(
     "inputs",
     Inputs,

@@ -15,7 +15,7 @@ from pipeline.display import echo_json, echo_lines, moment, number, printable, s
 from pipeline.errors import AliasUnknown, ModelInUse, ModelNotOurs
 from pipeline.lazy import Entry, LazyGroup
 from pipeline.models import register, staging
-from pipeline.models.announcing import widths
+from pipeline.models.announcing import tell_of_older, widths
 from pipeline.models.builds import describe, digest, find_model, hashes, manifest, named, spelled
 from pipeline.models.catalogue import CHECKPOINTS, FAMILIES
 from pipeline.models.findings import Findings
@@ -37,7 +37,7 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, entries=COMMANDS)
 def models() -> None:
-    """List models, show one, or set an alias."""
+    """Get, make, check and compare models; list, show or remove them."""
 
 
 @models.command()
@@ -85,10 +85,8 @@ def alias(name: str, directory: Path) -> None:
     settings = read_settings()
     with open_store(settings) as store:
         build = register(store, find_model(str(directory), settings.home), alias=name)
-        older = store.older_answers(name)
-    click.echo(f"{name} is build {build.digest.hex()[:12]} now.")
-    if older:
-        click.echo(f"{number(older)} questions were answered by another build; `--force` asks them again.", err=True)
+        click.echo(f"{name} is build {build.digest.hex()[:12]} now.")
+        tell_of_older(store, name)
 
 
 @models.command()

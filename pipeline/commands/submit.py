@@ -8,7 +8,7 @@ import click
 
 from pipeline import options
 from pipeline.context import open_store
-from pipeline.display import counted, echo_json, number
+from pipeline.display import counted, echo_json, note, number
 from pipeline.models import to_ask
 from pipeline.options import Inputs, Questions, Terms
 from pipeline.settings import read_settings
@@ -19,11 +19,11 @@ from pipeline.submit import ask_each, rehearse
 @click.command()
 @options.inputs
 @options.questions
-@click.option("-m", "--model", metavar="MODEL", help="A model's name or its directory.")
+@options.model
 @options.terms
-@click.option("--name", metavar="NAME", help="A name for the batch.")
-@click.option("--force", is_flag=True, help="Ask again what is answered already; old answers stay stored.")
-@click.option("--dry-run", is_flag=True, help="Say what would be asked, and ask nothing.")
+@options.name
+@options.force
+@options.dry_run
 @click.option("--json", "as_json", is_flag=True, help="Print what became of it as one JSON document.")
 def submit(
     inputs: Inputs,
@@ -45,8 +45,8 @@ def submit(
 
     settings = read_settings({"model": model})
     with open_store(settings) as store:
-        alias, defaults = to_ask(store, settings.model, settings.home, tell=_note)
-        items = ask_each(inputs.pictures(settings, warn=_note), questions.prompts(defaults), alias)
+        alias, defaults = to_ask(store, settings.model, settings.home, tell=note)
+        items = ask_each(inputs.pictures(settings, warn=note), questions.prompts(defaults), alias)
         if dry_run:
             _show(rehearse(store, items, force=force), {}, as_json=as_json)
             return
@@ -56,9 +56,9 @@ def submit(
         sent = dispatch(store, queue, alias, batch.id, items, force=force)
     _show(sent.added, {"batch": batch.name, "broker_reached": sent.held_up is None}, as_json=as_json)
     if sent.held_up:
-        _note(f"{sent.held_up} All is stored: tickets go out when it is back and a worker runs.")
+        note(f"{sent.held_up} All is stored: tickets go out when it is back and a worker runs.")
     elif sent.added.unfinished and not as_json:
-        _note(f"How it goes: pixmill batch show {batch.name}")
+        note(f"How it goes: pixmill batch show {batch.name}")
 
 
 def _show(added: Added, more: dict[str, object], *, as_json: bool) -> None:
@@ -67,7 +67,3 @@ def _show(added: Added, more: dict[str, object], *, as_json: bool) -> None:
         return
     parts = {"queued": added.new + added.requeued, "already waiting": added.linked_pending}
     click.echo(f"{counted(parts)}; {number(added.linked_done)} known already.")
-
-
-def _note(text: str) -> None:
-    click.echo(text, err=True)

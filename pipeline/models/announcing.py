@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.display import number, size, table
+from pipeline.display import note, number, size, table
 from pipeline.models import Model, builds, installed
 from pipeline.store import Store
 
@@ -38,9 +38,14 @@ def announce(store: Store, models: Path, name: str) -> Model:
     """Register the build under its name, and say so."""
     model = installed(store, models, name)
     click.echo(f"{_line(store, model)} Try: pixmill run photos -m {name}")
-    if older := store.older_answers(name):
-        click.echo(f"{number(older)} questions were answered by another build; `--force` asks them again.", err=True)
+    tell_of_older(store, name)
     return model
+
+
+def tell_of_older(store: Store, name: str) -> None:
+    """Say how many answers are another build's, now that the name stands for this one."""
+    if older := store.older_answers(name):
+        note(f"{number(older)} questions were answered by another build; `--force` asks them again.")
 
 
 def _line(store: Store, model: Model) -> str:

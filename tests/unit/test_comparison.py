@@ -14,9 +14,10 @@ import pytest
 from pipeline.errors import UsageError
 from pipeline.jobs import BatchState, State
 from pipeline.locators import Picture
-from pipeline.store.rows import AnswerRow, BuildRow, ItemRow, PictureRow, PromptRow, RuntimeRow
+from pipeline.store.rows import AnswerRow, ItemRow, PictureRow, RuntimeRow
 from pipeline.store.values import Added, Counts, OpenBatch
 from tests.house import LIMITS, draw
+from tests.rows import BUILD, PROMPT
 from workers.comparison import pairs, truth
 from workers.comparison.page import render
 from workers.comparison.pairs import KEPT, Tally, count, similarity
@@ -27,19 +28,7 @@ from workers.engine.client import Figures
 from workers.opener import Opener
 from workers.session import Outcome
 
-BUILD = BuildRow(
-    digest="ab" * 32,
-    family="llava",
-    source=None,
-    revision=None,
-    precision="int4",
-    recipe=None,
-    tools=None,
-    licence=None,
-    path="/demo",
-)
 RUNTIME = RuntimeRow(engine="batching", device="CPU", device_name="", versions={}, options={})
-PROMPT = PromptRow(system=None, examples=(), parameters={}, form=None)
 
 
 def picture(locator: str) -> PictureRow:

@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from pipeline.jobs import BatchState, State
-from pipeline.store.rows import AnswerRow, BuildRow, ItemRow, PromptRow, RuntimeRow
+from pipeline.store.rows import AnswerRow, ItemRow, RuntimeRow
 from pipeline.store.values import Added, Counts, OpenBatch
+from tests.rows import BUILD, PROMPT
 from workers.demo import page, sheet
 from workers.demo.exercises import Exercise, exercises
 from workers.demo.folder import Folder
@@ -25,21 +26,9 @@ from workers.demo.sheet import CELL, COLUMNS, GAP, MOST
 from workers.engine.client import Figures
 from workers.session import Outcome
 
-BUILD = BuildRow(
-    digest="ab" * 32,
-    family="llava",
-    source=None,
-    revision=None,
-    precision="int4",
-    recipe=None,
-    tools=None,
-    licence=None,
-    path="/demo",
-)
 RUNTIME = RuntimeRow(
     engine="batching", device="CPU", device_name="A & B", versions={"openvino_genai": "2026.4"}, options={}
 )
-PROMPT = PromptRow(system=None, examples=(), parameters={}, form=None)
 
 
 def answer(text: str) -> AnswerRow:

@@ -9,7 +9,7 @@ import click
 
 from pipeline import listing, options
 from pipeline.context import open_store
-from pipeline.display import echo_json, number, table
+from pipeline.display import echo_json, note, number, table
 from pipeline.options import EngineOptions, Questions
 from pipeline.settings import read_settings
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @options.questions
 @click.option("--gt", type=click.Path(path_type=Path), metavar="FILE", help="Right answers, as JSON lines or CSV.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Ask about the first N only.")
-@click.option("--device", metavar="DEVICE", help="An OpenVINO device; `pixmill devices` lists them.")
+@options.device
 @options.engine
 @click.option("--force", is_flag=True, help="Ask again what is answered already, so that speeds are measured.")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with the pictures.")
@@ -66,7 +66,7 @@ def compare(
         force=force,
     )
     with open_store(settings[0]) as store:
-        report = comparison(store, (settings[0], settings[1]), wish, engine, tell=_note)
+        report = comparison(store, (settings[0], settings[1]), wish, engine, tell=note)
     if report is None:
         return INTERRUPTED
     if html:
@@ -84,7 +84,7 @@ def _write(html: Path, report: Report) -> None:
     settings = read_settings()
     with replacing(str(html)) as file, Opener(DecodeLimits.of(settings), settings.media_root) as opener:
         file.write(render(report, opener))
-    _note(f"The page is {html}.")
+    note(f"The page is {html}.")
 
 
 def show(report: Report, *, as_json: bool) -> None:
@@ -102,7 +102,3 @@ def show(report: Report, *, as_json: bool) -> None:
             click.echo(line)
     if (more := report.tally.compared - report.tally.equal - LISTED) > 0:
         click.echo(f"... and {number(more)} more that differ; --html shows them with their pictures.")
-
-
-def _note(text: str) -> None:
-    click.echo(text, err=True)

@@ -11,7 +11,7 @@ import click
 
 from pipeline import listing
 from pipeline.context import open_store
-from pipeline.display import echo_json
+from pipeline.display import echo_json, note
 from pipeline.errors import UsageError
 from pipeline.models import Model, builds, choosing, installed
 from pipeline.models.announcing import announce, widths
@@ -61,7 +61,7 @@ def compress(
         quantises_vision=vision is not None,
         calibrate=calibrate,
     )
-    fulfil(order, settings, lambda text: click.echo(text, err=True))
+    fulfil(order, settings, note)
     with open_store(settings) as store:
         if as_json:
             echo_json(document(installed(store, settings.models, order.name)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.context import open_store
+from pipeline.display import note
 from pipeline.models import choosing
 from pipeline.models.choosing import AskedOfCheckpoint
 from pipeline.settings import read_settings
@@ -36,7 +37,7 @@ def convert(
         name=name,
         trust_remote_code=trust_remote_code,
     )
-    made = fulfil(order, settings.models, lambda text: click.echo(text, err=True))
+    made = fulfil(order, settings.models, note)
     for line in widths(manifest(settings.models / made)["bits"]):
         click.echo(line)
     with open_store(settings) as store:

@@ -37,7 +37,7 @@ MODEL = "demo"
     "--scenes", type=click.IntRange(1, 9999), default=24, show_default=True, metavar="N", help="Pictures to draw."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, metavar="N", help="Other pictures.")
-@click.option("--device", metavar="DEVICE", help="An OpenVINO device; `pixmill devices` lists them.")
+@options.device
 @options.engine
 @listing.json_document
 def demo(out: Path, scenes: int, seed: int, device: str | None, engine: EngineOptions, as_json: bool) -> int:

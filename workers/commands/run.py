@@ -22,13 +22,13 @@ from workers.session import FEW, Outcome, session
 @click.command()
 @options.inputs
 @options.questions
-@click.option("-m", "--model", metavar="MODEL", help="A model's name or its directory.")
-@click.option("--device", metavar="DEVICE", help="An OpenVINO device; `pixmill devices` lists them.")
+@options.model
+@options.device
 @options.engine
 @options.terms
-@click.option("--name", metavar="NAME", help="A name for the batch.")
-@click.option("--force", is_flag=True, help="Ask again what is answered already; old answers stay stored.")
-@click.option("--dry-run", is_flag=True, help="Say what would be asked, and ask nothing.")
+@options.name
+@options.force
+@options.dry_run
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON document.")
 def run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipeline.cli import cli
+from pipeline.display import note
 from pipeline.settings import read_settings
 from workers.fleet import RUN, fleet
 from workers.supervisor import Supervisor
@@ -24,7 +25,7 @@ def up(context: click.Context, dry_run: bool) -> int:
         for program in programs:
             click.echo(f"{program.name}: pixmill {' '.join(program.command[4:])}")
         return 0
-    supervisor = Supervisor(programs, lambda line: click.echo(line, err=True))
+    supervisor = Supervisor(programs, note)
     return 0 if supervisor.run() else 130
 
 

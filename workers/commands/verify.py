@@ -9,7 +9,7 @@ import click
 
 from pipeline import listing, options
 from pipeline.context import open_store
-from pipeline.display import echo_json
+from pipeline.display import echo_json, note
 from pipeline.models import register
 from pipeline.models.builds import find_model
 from pipeline.options import EngineOptions
@@ -18,7 +18,7 @@ from pipeline.settings import read_settings
 
 @click.command()
 @click.argument("name", metavar="NAME|DIR")
-@click.option("--device", metavar="DEVICE", help="An OpenVINO device; `pixmill devices` lists them.")
+@options.device
 @options.device_config
 @listing.json_document
 def verify(name: str, device: str | None, device_config: Mapping[str, str], as_json: bool) -> None:
@@ -33,8 +33,8 @@ def verify(name: str, device: str | None, device_config: Mapping[str, str], as_j
 
     settings = read_settings({"model": name, "device": device})
     with open_store(settings) as store:
-        model = register(store, find_model(settings.model, settings.home), tell=_note)
-        _note(f"Checking the files of {model.alias}, then its answers on {settings.device}.")
+        model = register(store, find_model(settings.model, settings.home), tell=note)
+        note(f"Checking the files of {model.alias}, then its answers on {settings.device}.")
         check_files(model)
         config = WorkerConfig.of(settings, model.path, EngineOptions(device_config=device_config))
         found = examine(store, model, config)
@@ -42,7 +42,3 @@ def verify(name: str, device: str | None, device_config: Mapping[str, str], as_j
         echo_json({"model": model.alias, "build": model.digest, "device": settings.device, **asdict(found)})
     else:
         click.echo(f"{model.alias}, build {model.digest.hex()[:12]}, works on {settings.device}: {found.sentence()}.")
-
-
-def _note(text: str) -> None:
-    click.echo(text, err=True)

@@ -8,6 +8,7 @@ import click
 
 from pipeline import options
 from pipeline.context import open_store
+from pipeline.display import note
 from pipeline.jobs import Lane
 from pipeline.models import register
 from pipeline.models.builds import find_model
@@ -23,8 +24,8 @@ def _cores(context: click.Context, parameter: click.Parameter, value: str | None
 
 
 @click.command()
-@click.option("-m", "--model", metavar="MODEL", help="A model's name or its directory.")
-@click.option("--device", metavar="DEVICE", help="An OpenVINO device; `pixmill devices` lists them.")
+@options.model
+@options.device
 @options.engine
 @click.option("--cores", "pinned", metavar="LIST", callback=_cores, help="Cores for the engine, such as 0-7; all.")
 @click.option("--kv-cache-precision", metavar="TYPE", help="Short for --device-config KV_CACHE_PRECISION=TYPE.")
@@ -60,13 +61,9 @@ def run(
         engine = replace(engine, device_config=more)
     settings = read_settings({"model": model, "device": device})
     with open_store(settings) as store:
-        found = register(store, find_model(settings.model, settings.home), tell=_note)
+        found = register(store, find_model(settings.model, settings.home), tell=note)
         config = WorkerConfig.of(settings, found.path, engine)
         config = replace(config, engine=replace(config.engine, cores=pinned))
         if not engine.unverified:
-            ensure(store, found, config, tell=_note)
+            ensure(store, found, config, tell=note)
         serve(settings, store, found, config, grace_s=grace, lanes=lanes)
-
-
-def _note(text: str) -> None:
-    click.echo(text, err=True)
