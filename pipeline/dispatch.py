@@ -1,4 +1,4 @@
-"""Dispatching: the items of a batch are stored, and tickets for them go out meanwhile."""
+"""Dispatching: the entries of a batch are stored, and tickets for them go out meanwhile."""
 
 from __future__ import annotations
 
@@ -6,30 +6,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.errors import BrokerUnreachable
-from pipeline.jobs import Item
 from pipeline.queue import WINDOW, Queue, top_up
 from pipeline.store import Store
 from pipeline.store.values import Added
-from pipeline.submit import submit
+from pipeline.submit import Entry, submit
 
 
 @dataclass(frozen=True, slots=True)
 class Dispatched:
-    """What became of the items, and why no tickets go out for them, if so."""
+    """What became of the entries, and why no tickets go out for them, if so."""
 
     added: Added
     held_up: BrokerUnreachable | None
 
 
 def dispatch(
-    store: Store, queue: Queue, model: str, batch: int, items: Iterable[Item], *, force: bool = False
+    store: Store, queue: Queue, model: str, batch: int, entries: Iterable[Entry], *, force: bool = False
 ) -> Dispatched:
-    """Store all items; workers can begin with the first of them while the last are still read.
+    """Store all entries; workers can begin with the first of them while the last are still read.
 
     A broker that is away costs nothing but time: workers send what is missing once it is back.
     """
     added, held_up = Added(), None
-    for part in submit(store, batch, items, force=force):
+    for part in submit(store, batch, entries, force=force):
         added += part
         # Asked once: each look for a Redis that is away may take seconds.
         held_up = held_up or _top_up(store, queue, model)

@@ -2,104 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, islice
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, TypeVar
 
 import click
 
 from pipeline import deadlines
 from pipeline.errors import UsageError
 from pipeline.jobs import Lane
-from pipeline.locators import Picture
-from pipeline.prompts import Defaults, Prompt, Sampling
-from pipeline.settings import Settings
-from pipeline.sources.paths import from_paths, read_list
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """Which pictures a command is about."""
-
-    paths: tuple[str, ...]
-    from_file: str | None
-    from0: bool
-    recursive: bool
-    include: tuple[str, ...]
-    exclude: tuple[str, ...]
-    limit: int | None
-
-    def pictures(self, settings: Settings, *, warn: Callable[[str], None]) -> Iterator[Picture]:
-        """The pictures, one at a time. `warn` is told where none were found."""
-        if not (self.paths or self.from_file):
-            raise UsageError(detail="Which pictures? Name files, folders or patterns, or give --from-file.")
-        search = functools.partial(
-            from_paths,
-            recursive=self.recursive,
-            include=self.include,
-            exclude=self.exclude,
-            media_root=settings.media_root,
-            note=warn,
-        )
-        found = chain(search(self.paths), search(self._listed(), patterns=False))
-        return islice(found, self.limit)
-
-    def _listed(self) -> Iterator[str]:
-        if self.from_file:
-            try:
-                with click.open_file(self.from_file, "rb") as stream:
-                    yield from read_list(cast(BinaryIO, stream), nul=self.from0)
-            except OSError as error:
-                raise UsageError(
-                    detail=f"--from-file {self.from_file}: {(error.strerror or str(error)).lower()}"
-                ) from error
-
-    def spec(self) -> dict[str, Any]:
-        return {
-            "paths": list(self.paths),
-            "from_file": self.from_file,
-            "recursive": self.recursive,
-            "include": list(self.include),
-            "exclude": list(self.exclude),
-            "limit": self.limit,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Questions:
-    """What is asked about each picture; a caption when nothing is."""
-
-    question: tuple[str, ...]
-    system: str | None
-    max_tokens: int | None
-    temperature: float
-    seed: int | None
-
-    @property
-    def given(self) -> bool:
-        """Whether a person said anything about what to ask, or how."""
-        return bool(self.question or self.system or self.max_tokens or self.temperature) or self.seed is not None
-
-    def prompts(self, defaults: Defaults) -> list[Prompt]:
-        """With what the model's family is asked, and how briefly, where nobody says."""
-        length = self.max_tokens or defaults.max_tokens
-        sampling = Sampling(max_tokens=length, temperature=self.temperature, seed=self.seed)
-        asked = dict.fromkeys(self.question or (defaults.caption,))
-        return [Prompt.ask(question, system=self.system, sampling=sampling) for question in asked]
-
-    def spec(self) -> dict[str, Any]:
-        return {
-            "questions": list(self.question),
-            "system": self.system,
-            "max_tokens": self.max_tokens,
-            "temperature": self.temperature,
-            "seed": self.seed,
-        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,39 +71,6 @@ device = click.option("--device", metavar="DEVICE", help="An OpenVINO device; `p
 name = click.option("--name", metavar="NAME", help="A name for the batch.")
 force = click.option("--force", is_flag=True, help="Ask again what is answered already; old answers stay stored.")
 dry_run = click.option("--dry-run", is_flag=True, help="Say what would be asked, and ask nothing.")
-
-inputs = together(
-    "inputs",
-    Inputs,
-    click.argument("paths", nargs=-1, metavar="[PATH]..."),
-    click.option("--from-file", metavar="FILE", help="Read paths from a file, one a line; - reads standard input."),
-    click.option("-0", "--null", "from0", is_flag=True, help="The paths in FILE are separated by NUL bytes."),
-    click.option("-r", "--recursive", is_flag=True, help="Go into subfolders."),
-    click.option("--include", multiple=True, metavar="GLOB", help="Take only files that match. Repeatable."),
-    click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out files that match. Repeatable."),
-    click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Take the first N pictures."),
-)
-
-questions = together(
-    "questions",
-    Questions,
-    click.option("-q", "--question", multiple=True, metavar="TEXT", help="What to ask. Repeatable; none: captions."),
-    click.option("-s", "--system", metavar="TEXT", help="A system prompt for all questions."),
-    click.option(
-        "--max-tokens",
-        type=click.IntRange(min=1),
-        metavar="N",
-        help="How long an answer may be; if not given, what suits the model's family.",
-    ),
-    click.option(
-        "--temperature",
-        type=click.FloatRange(0, 2),
-        default=0.0,
-        metavar="T",
-        help="Sample with this temperature; 0, the default, always takes the likeliest token.",
-    ),
-    click.option("--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Seed for sampling."),
-)
 
 
 def _deadline(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:

@@ -1,15 +1,22 @@
-"""Submitting: pictures and prompts become the items of a batch."""
+"""Submitting: rows and prompts become the items of a batch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 
+from pipeline.errors import RowInvalid
 from pipeline.jobs import Item, JobSpec
 from pipeline.locators import Picture
 from pipeline.prompts import Prompt
+from pipeline.sources.rows import BadRow, Row, rows_of
 from pipeline.store import Store
-from pipeline.store.values import Added
+from pipeline.store.values import Added, InvalidRow
+
+Entry = Item | InvalidRow
+"""what becomes of a row: an item for each question, or a row that failed before it was asked"""
+Asking = Callable[[Row], Sequence[Prompt]]
+"""what is asked about a row. Raises RowInvalid when the row lacks what the questions need"""
 
 FIRST_CHUNK = 64
 """Items stored before the first answers can begin; later chunks grow, for fewer transactions."""
@@ -18,39 +25,71 @@ LARGEST_CHUNK = 5_000
 
 def ask_each(
     pictures: Iterable[Picture], prompts: Sequence[Prompt], model: str, device_class: str | None = None
-) -> Iterator[Item]:
-    """Every prompt about every picture; the questions about one picture stay side by side."""
-    return ask(((picture, prompts) for picture in pictures), model, device_class)
+) -> Iterator[Entry]:
+    """Every prompt about every picture."""
+    return ask(rows_of(pictures), lambda row: prompts, model, device_class)
 
 
-def ask(
-    pages: Iterable[tuple[Picture, Sequence[Prompt]]], model: str, device_class: str | None = None
-) -> Iterator[Item]:
-    """Each picture's own prompts about it, side by side."""
-    for row, (picture, prompts) in enumerate(pages):
-        for number, prompt in enumerate(prompts):
-            spec = JobSpec(pictures=(picture,), prompt=prompt, model=model, device_class=device_class)
-            yield Item(spec=spec, row=row, ask=number)
+def ask(rows: Iterable[Row | BadRow], asking: Asking, model: str, device_class: str | None = None) -> Iterator[Entry]:
+    """What is asked about each row; the questions about one row stay side by side."""
+    for number, row in enumerate(rows):
+        if isinstance(row, BadRow):
+            yield _invalid(number, row)
+            continue
+        try:
+            prompts = asking(row)
+        except RowInvalid as error:
+            yield _invalid(number, BadRow(message=str(error), custom_id=row.custom_id, columns=row.columns))
+            continue
+        for place, prompt in enumerate(prompts):
+            spec = JobSpec(pictures=row.pictures, prompt=prompt, model=model, device_class=device_class)
+            yield Item(spec=spec, row=number, ask=place, custom_id=row.custom_id, columns=row.columns)
 
 
-def submit(store: Store, batch: int, items: Iterable[Item], *, force: bool = False) -> Iterator[Added]:
-    """Add items to a batch chunk by chunk, yielding what became of each chunk, and seal it at the end."""
+def submit(store: Store, batch: int, entries: Iterable[Entry], *, force: bool = False) -> Iterator[Added]:
+    """Add entries to a batch chunk by chunk, yielding what became of each chunk, and seal it at the end."""
     rows = 0
-    for chunk in growing_chunks(items):
-        added = store.add(batch, chunk, force=force)
+    for chunk in growing_chunks(entries):
+        yield _add(store, batch, chunk, force=force)
         rows = chunk[-1].row + 1
-        yield added
     store.seal(batch, rows)
 
 
-def rehearse(store: Store, items: Iterable[Item], *, force: bool = False) -> Added:
-    """What submitting these items would do."""
-    return sum((store.rehearse(chunk, force=force) for chunk in growing_chunks(items)), Added())
+def rehearse(store: Store, entries: Iterable[Entry], *, force: bool = False) -> Added:
+    """What submitting these entries would do."""
+    return sum((_rehearse(store, chunk, force=force) for chunk in growing_chunks(entries)), Added())
 
 
-def growing_chunks(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Lists of items, the first small, each twice the one before."""
-    source = iter(items)
+def _add(store: Store, batch: int, chunk: Sequence[Entry], *, force: bool) -> Added:
+    items, invalid = _parted(chunk)
+    if invalid:
+        store.add_invalid(batch, invalid)
+    return (store.add(batch, items, force=force) if items else Added()) + Added(invalid=len(invalid))
+
+
+def _rehearse(store: Store, chunk: Sequence[Entry], *, force: bool) -> Added:
+    items, invalid = _parted(chunk)
+    return store.rehearse(items, force=force) + Added(invalid=len(invalid))
+
+
+def _parted(chunk: Iterable[Entry]) -> tuple[list[Item], list[InvalidRow]]:
+    items: list[Item] = []
+    invalid: list[InvalidRow] = []
+    for entry in chunk:
+        if isinstance(entry, Item):
+            items.append(entry)
+        else:
+            invalid.append(entry)
+    return items, invalid
+
+
+def _invalid(number: int, row: BadRow) -> InvalidRow:
+    return InvalidRow(row=number, code=row.code, message=row.message, custom_id=row.custom_id, columns=row.columns)
+
+
+def growing_chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Lists of entries, the first small, each twice the one before."""
+    source = iter(entries)
     size = FIRST_CHUNK
     for first in source:
         yield [*chain([first], islice(source, size - 1))]

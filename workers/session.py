@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from pipeline.display import counted, duration, number
-from pipeline.jobs import BatchState, Item
+from pipeline.jobs import BatchState
 from pipeline.models import Model, register
 from pipeline.models.builds import find_model
 from pipeline.options import EngineOptions
@@ -17,7 +17,7 @@ from pipeline.progress import Progress
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.values import Added, Counts, OpenBatch
-from pipeline.submit import submit
+from pipeline.submit import Entry, submit
 from workers.engine.client import Figures
 from workers.local import LocalRun, Stop, Stopped
 from workers.verification import ensure
@@ -111,8 +111,8 @@ class Session:
     unverified: bool = False
     """whether a build may be asked that was never seen working on its device"""
 
-    def answer(self, batch: OpenBatch, items: Iterable[Item], *, force: bool = False) -> Outcome:
-        """Submit and answer, until all items have ended or a person stops it."""
+    def answer(self, batch: OpenBatch, entries: Iterable[Entry], *, force: bool = False) -> Outcome:
+        """Submit and answer, until all entries have ended or a person stops it."""
         begun = time.monotonic()
 
         def start_worker() -> Worker:
@@ -132,7 +132,7 @@ class Session:
             note=self.progress.note,
         )
         with interruptible(local.stop):
-            counts = local.work(submit(self.store, batch.id, local.stop.watch(items), force=force))
+            counts = local.work(submit(self.store, batch.id, local.stop.watch(entries), force=force))
         return Outcome(
             batch=batch,
             state=local.state,

@@ -9,16 +9,18 @@ import click
 from pipeline import options
 from pipeline.context import open_store
 from pipeline.display import counted, echo_json, note, number
+from pipeline.inputs import Inputs, input_options
 from pipeline.models import to_ask
-from pipeline.options import Inputs, Questions, Terms
+from pipeline.options import Terms
+from pipeline.questions import Questions, question_options
 from pipeline.settings import read_settings
 from pipeline.store.values import Added
-from pipeline.submit import ask_each, rehearse
+from pipeline.submit import ask, rehearse
 
 
 @click.command()
-@options.inputs
-@options.questions
+@input_options
+@question_options
 @options.model
 @options.terms
 @options.name
@@ -46,14 +48,14 @@ def submit(
     settings = read_settings({"model": model})
     with open_store(settings) as store:
         alias, defaults = to_ask(store, settings.model, settings.home, tell=note)
-        items = ask_each(inputs.pictures(settings, warn=note), questions.prompts(defaults), alias)
+        entries = ask(inputs.rows(settings, warn=note), questions.asking(defaults), alias)
         if dry_run:
-            _show(rehearse(store, items, force=force), {}, as_json=as_json)
+            _show(rehearse(store, entries, force=force), {}, as_json=as_json)
             return
         spec = {"model": alias, **inputs.spec(), **questions.spec()}
         batch = store.open_batch(name, origin="submit", spec=spec, lane=terms.lane, deadline=terms.deadline)
         queue = broker.CeleryQueue(broker.app(settings), alias)
-        sent = dispatch(store, queue, alias, batch.id, items, force=force)
+        sent = dispatch(store, queue, alias, batch.id, entries, force=force)
     _show(sent.added, {"batch": batch.name, "broker_reached": sent.held_up is None}, as_json=as_json)
     if sent.held_up:
         note(f"{sent.held_up} All is stored: tickets go out when it is back and a worker runs.")
@@ -65,5 +67,6 @@ def _show(added: Added, more: dict[str, object], *, as_json: bool) -> None:
     if as_json:
         echo_json({**more, **asdict(added)})
         return
-    parts = {"queued": added.new + added.requeued, "already waiting": added.linked_pending}
+    again = {"already waiting": added.linked_pending, "rows that cannot be asked about": added.invalid}
+    parts = {"queued": added.new + added.requeued, **again}
     click.echo(f"{counted(parts)}; {number(added.linked_done)} known already.")

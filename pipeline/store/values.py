@@ -38,6 +38,8 @@ class Added:
     """the job is known and waits or runs"""
     requeued: int = 0
     """the job had failed or was cancelled, or was forced: it runs again"""
+    invalid: int = 0
+    """a row that could not become a job"""
 
     def __add__(self, other: Added) -> Added:
         return Added(
@@ -45,6 +47,7 @@ class Added:
             self.linked_done + other.linked_done,
             self.linked_pending + other.linked_pending,
             self.requeued + other.requeued,
+            self.invalid + other.invalid,
         )
 
     @property
@@ -54,7 +57,7 @@ class Added:
 
     @property
     def total(self) -> int:
-        return self.new + self.linked_done + self.linked_pending + self.requeued
+        return self.new + self.linked_done + self.linked_pending + self.requeued + self.invalid
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

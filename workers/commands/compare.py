@@ -10,7 +10,8 @@ import click
 from pipeline import listing, options
 from pipeline.context import open_store
 from pipeline.display import echo_json, note, number, table
-from pipeline.options import EngineOptions, Questions
+from pipeline.options import EngineOptions
+from pipeline.questions import Questions, question_options
 from pipeline.settings import read_settings
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--images", multiple=True, metavar="PATH", help="Pictures, a folder or a pattern. Repeatable.")
 @click.option("-r", "--recursive", is_flag=True, help="Go into subfolders.")
 @click.option("--from-batch", metavar="NAME", help="The pictures and questions of this batch.")
-@options.questions
+@question_options
 @click.option("--gt", type=click.Path(path_type=Path), metavar="FILE", help="Right answers, as JSON lines or CSV.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Ask about the first N only.")
 @options.device

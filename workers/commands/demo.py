@@ -12,6 +12,7 @@ from pipeline.display import echo_json, table
 from pipeline.locators import Picture
 from pipeline.options import EngineOptions
 from pipeline.settings import Settings, read_settings
+from pipeline.sources.rows import Row
 from pipeline.store import Store
 from pipeline.submit import ask
 from workers.demo import page, sheet
@@ -67,8 +68,11 @@ def draw(folder: Folder, tasks: list[Exercise], here: Session) -> None:
 def answer(folder: Folder, tasks: list[Exercise], here: Session, settings: Settings, terms: dict[str, int]) -> Outcome:
     """Ask each picture its own questions, by the way all pictures go."""
     batch = here.store.open_batch(None, origin="demo", spec={"model": MODEL, "folder": str(folder.path), **terms})
-    pages = ((Picture.at(folder.pictures / test.name, settings.media_root), test.prompts()) for test in tasks)
-    return here.answer(batch, ask(pages, here.model.alias))
+    rows = (
+        Row(pictures=(Picture.at(folder.pictures / test.name, settings.media_root),), prompts=test.prompts())
+        for test in tasks
+    )
+    return here.answer(batch, ask(rows, lambda row: row.prompts, here.model.alias))
 
 
 def mark(store: Store, folder: Folder, tasks: list[Exercise], outcome: Outcome) -> Report:

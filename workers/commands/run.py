@@ -10,18 +10,20 @@ import click
 from pipeline import options
 from pipeline.context import open_store
 from pipeline.display import counted, echo_json, number, printable
-from pipeline.options import EngineOptions, Inputs, Questions, Terms
+from pipeline.inputs import Inputs, input_options
+from pipeline.options import EngineOptions, Terms
+from pipeline.questions import Questions, question_options
 from pipeline.settings import read_settings
 from pipeline.store import Store
 from pipeline.store.rows import ItemRow
 from pipeline.store.values import Added
-from pipeline.submit import ask_each, rehearse
+from pipeline.submit import ask, rehearse
 from workers.session import FEW, Outcome, session
 
 
 @click.command()
-@options.inputs
-@options.questions
+@input_options
+@question_options
 @options.model
 @options.device
 @options.engine
@@ -52,13 +54,13 @@ def run(
     settings = read_settings({"model": model, "device": device})
     with open_store(settings) as store:
         with session(settings, store, engine, quiet=quiet) as here:
-            pictures = inputs.pictures(settings, warn=here.progress.note)
-            items = ask_each(pictures, questions.prompts(here.model.defaults), here.model.alias)
+            rows = inputs.rows(settings, warn=here.progress.note)
+            entries = ask(rows, questions.asking(here.model.defaults), here.model.alias)
             if dry_run:
-                return show_rehearsal(rehearse(store, items, force=force), as_json=as_json)
+                return show_rehearsal(rehearse(store, entries, force=force), as_json=as_json)
             spec = {"model": here.model.alias, **inputs.spec(), **questions.spec()}
             batch = store.open_batch(name, origin="run", spec=spec, lane=terms.lane, deadline=terms.deadline)
-            outcome = here.answer(batch, items, force=force)
+            outcome = here.answer(batch, entries, force=force)
         show(store, outcome, as_json=as_json)
     return outcome.exit_code
 
@@ -78,7 +80,8 @@ def show_rehearsal(added: Added, *, as_json: bool) -> int:
     if as_json:
         echo_json(asdict(added))
     else:
-        parts = {"to ask": added.new + added.requeued, "already waiting": added.linked_pending}
+        again = {"already waiting": added.linked_pending, "rows that cannot be asked about": added.invalid}
+        parts = {"to ask": added.new + added.requeued, **again}
         click.echo(f"{counted(parts)}; {number(added.linked_done)} known already.")
     return 0
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from pipeline.errors import UsageError
 from pipeline.models import Model, register
 from pipeline.models.builds import find_model
-from pipeline.options import EngineOptions, Questions
+from pipeline.options import EngineOptions
+from pipeline.questions import Questions
 from pipeline.settings import Settings
 from pipeline.store import Store
 from workers.comparison import requests, truth
@@ -43,7 +44,7 @@ class Wish:
         if self.images:
             return requests.of_paths(
                 self.images,
-                self.questions.prompts(model.defaults),
+                self.questions.plain(model.defaults),
                 recursive=self.recursive,
                 limit=self.limit,
                 media_root=settings.media_root,

@@ -10,22 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.jobs import Item, JobSpec
 from pipeline.locators import Picture
-from pipeline.options import Questions
 from pipeline.prompts import Defaults, Prompt, canonical
+from pipeline.questions import Questions
 from pipeline.sources.paths import from_paths
+from pipeline.sources.rows import Row
 from pipeline.store import Store
 from pipeline.store.rows import ItemRow
+from pipeline.submit import Entry, ask
 from workers.comparison.truth import Truth
 from workers.demo.exercises import Exercise, exercises
 from workers.demo.folder import Folder
 
 SCENES = 24
 SEED = 1
-
-Page = tuple[tuple[Picture, ...], Sequence[Prompt]]
-"""pictures that are asked about together, and the prompts"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +32,12 @@ class Requests:
 
     spec: Mapping[str, Any]
     """what a person named, by which the batches are known again"""
-    pages: Callable[[], Iterator[Page]]
+    rows: Callable[[], Iterator[Row]]
+    """each with its complete prompts"""
     truth: Truth = field(default_factory=Truth)
 
-    def items(self, model: str) -> Iterator[Item]:
-        for row, (pictures, prompts) in enumerate(self.pages()):
-            for ask, prompt in enumerate(prompts):
-                yield Item(spec=JobSpec(pictures=pictures, prompt=prompt, model=model), row=row, ask=ask)
+    def entries(self, model: str) -> Iterator[Entry]:
+        return ask(self.rows(), lambda row: row.prompts, model)
 
     def batch(self, model: str) -> tuple[str, dict[str, Any]]:
         """The name of the batch that asks a model, and its spec: the same command finds it again."""
@@ -49,7 +46,7 @@ class Requests:
 
     def insist(self) -> None:
         """Refuse to compare on nothing."""
-        if next(self.pages(), None) is None:
+        if next(self.rows(), None) is None:
             raise UsageError(detail="There is nothing to compare the models on.")
 
 
@@ -60,14 +57,16 @@ def of_scenes(folder: Path, questions: Questions, defaults: Defaults, limit: int
     drawn = Folder.at(folder)
     drawn.draw(tasks)
 
-    def pages() -> Iterator[Page]:
+    asking = questions.asking(defaults)
+
+    def rows() -> Iterator[Row]:
         for task in tasks[:count]:
-            own = tuple(question.text for question in task.questions)
-            asked = replace(questions, question=questions.question or own)
-            yield (Picture.at(drawn.pictures / task.name, None),), asked.prompts(defaults)
+            own = () if questions.question else tuple(question.text for question in task.questions)
+            row = Row(pictures=(Picture.at(drawn.pictures / task.name, None),), questions=own)
+            yield replace(row, prompts=tuple(asking(row)))
 
     spec = {"scenes": count, **questions.spec(), "defaults": asdict(defaults)}
-    return Requests(spec=spec, pages=pages, truth=_known(tasks))
+    return Requests(spec=spec, rows=rows, truth=_known(tasks))
 
 
 def _known(tasks: Iterable[Exercise]) -> Truth:
@@ -80,7 +79,7 @@ def _known(tasks: Iterable[Exercise]) -> Truth:
 
 def of_paths(
     paths: Sequence[str],
-    prompts: Sequence[Prompt],
+    prompts: tuple[Prompt, ...],
     *,
     recursive: bool,
     limit: int | None,
@@ -89,27 +88,27 @@ def of_paths(
 ) -> Requests:
     """Pictures of files, folders and patterns, each with all prompts."""
 
-    def pages() -> Iterator[Page]:
+    def rows() -> Iterator[Row]:
         for picture in from_paths(paths, recursive=recursive, media_root=media_root, limit=limit, note=note):
-            yield (picture,), prompts
+            yield Row(pictures=(picture,), prompts=prompts)
 
     asked = [prompt.digest.hex() for prompt in prompts]
     spec = {"images": list(paths), "recursive": recursive, "limit": limit, "prompts": asked}
-    return Requests(spec=spec, pages=pages)
+    return Requests(spec=spec, rows=rows)
 
 
 def of_batch(store: Store, name: str, limit: int | None) -> Requests:
     """What another batch asked, picture by picture and word by word."""
     store.views.batch(name)  # says so if there is none
 
-    def pages() -> Iterator[Page]:
-        asked = (page for item in store.views.items(name) if (page := _page(item)))
+    def rows() -> Iterator[Row]:
+        asked = (row for item in store.views.items(name) if (row := _row(item)))
         yield from islice(asked, limit)
 
-    return Requests(spec={"batch": name, "limit": limit}, pages=pages)
+    return Requests(spec={"batch": name, "limit": limit}, rows=rows)
 
 
-def _page(item: ItemRow) -> Page | None:
+def _row(item: ItemRow) -> Row | None:
     """A row that could not become a job asks nothing."""
     if item.prompt is None or item.question is None:
         return None
@@ -117,4 +116,4 @@ def _page(item: ItemRow) -> Page | None:
     messages = (*head, *item.prompt.examples, ("user", item.question))
     prompt = Prompt.from_stored(messages, item.prompt.parameters, item.prompt.form)
     pictures = (Picture(picture.locator, picture.size, picture.mtime_ns) for picture in item.pictures)
-    return tuple(pictures), (prompt,)
+    return Row(pictures=tuple(pictures), prompts=(prompt,))

@@ -55,11 +55,11 @@ def ask(here: Session, requests: Requests, *, force: bool) -> Side:
     """Have a model answer all requests; what it answered before is not asked again."""
     name, spec = requests.batch(here.model.alias)
     batch = here.store.open_batch(name, origin="compare", spec=spec)
-    outcome = here.answer(batch, requests.items(here.model.alias), force=force)
+    outcome = here.answer(batch, requests.entries(here.model.alias), force=force)
     if not outcome.interrupted and (older := _older(here.store, batch.name, here.model.digest.hex())):
         here.progress.note(f"An older build of {here.model.alias} gave {len(older):,} of these answers: asking again.")
         here.store.requeue(older, fresh=False)
-        outcome = here.answer(batch, requests.items(here.model.alias))
+        outcome = here.answer(batch, requests.entries(here.model.alias))
     build = here.store.views.model(here.model.alias).build
     return Side(
         model=here.model.alias,

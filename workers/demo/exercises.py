@@ -23,8 +23,8 @@ class Exercise:
     scene: Scene
     questions: tuple[Question, ...]
 
-    def prompts(self) -> list[Prompt]:
-        return [Prompt.ask(question.text) for question in self.questions]
+    def prompts(self) -> tuple[Prompt, ...]:
+        return tuple(Prompt.ask(question.text) for question in self.questions)
 
 
 def exercises(seed: int, count: int) -> Iterator[Exercise]:
