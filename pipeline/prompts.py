@@ -12,6 +12,9 @@ from typing import Any
 CAPTION = "Describe this picture."
 MAX_TOKENS = 128
 
+Form = Mapping[str, Any]
+"""the form an answer must have, as plain data"""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Defaults:
@@ -47,7 +50,7 @@ class Prompt:
 
     messages: tuple[tuple[str, str], ...]
     sampling: Sampling = field(default_factory=Sampling)
-    form: Mapping[str, Any] | None = None
+    form: Form | None = None
 
     @classmethod
     def ask(
@@ -56,14 +59,13 @@ class Prompt:
         *,
         system: str | None = None,
         sampling: Sampling | None = None,
+        form: Form | None = None,
     ) -> Prompt:
         head = (("system", system),) if system else ()
-        return cls(messages=(*head, ("user", question)), sampling=sampling or Sampling())
+        return cls(messages=(*head, ("user", question)), sampling=sampling or Sampling(), form=form)
 
     @classmethod
-    def from_stored(
-        cls, messages: Sequence[Sequence[str]], parameters: Mapping[str, Any], form: Mapping[str, Any] | None
-    ) -> Prompt:
+    def from_stored(cls, messages: Sequence[Sequence[str]], parameters: Mapping[str, Any], form: Form | None) -> Prompt:
         pairs = tuple((role, text) for role, text in messages)
         return cls(messages=pairs, sampling=Sampling(**parameters), form=form)
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pipeline.options import together
-from pipeline.prompts import Defaults, Prompt, Sampling
+from pipeline.prompts import Defaults, Form, Prompt, Sampling
 from pipeline.sources.rows import Row
 from pipeline.submit import Asking
 
@@ -30,14 +30,14 @@ class Questions:
         """Whether a person said anything about what to ask, or how."""
         return bool(self.question or self.system or self.max_tokens or self.temperature) or self.seed is not None
 
-    def asking(self, defaults: Defaults) -> Asking:
+    def asking(self, defaults: Defaults, form: Form | None = None) -> Asking:
         """What is asked about a row: its own questions, else the command's."""
         sampling = self._sampling(defaults)
-        plain = self.plain(defaults)
+        plain = self.plain(defaults, form)
 
         @functools.cache
         def own(questions: tuple[str, ...], system: str | None) -> tuple[Prompt, ...]:
-            return tuple(Prompt.ask(question, system=system, sampling=sampling) for question in questions)
+            return tuple(Prompt.ask(question, system=system, sampling=sampling, form=form) for question in questions)
 
         def asked(row: Row) -> Sequence[Prompt]:
             if row.prompts or not (row.questions or row.system):
@@ -46,10 +46,11 @@ class Questions:
 
         return asked
 
-    def plain(self, defaults: Defaults) -> tuple[Prompt, ...]:
+    def plain(self, defaults: Defaults, form: Form | None = None) -> tuple[Prompt, ...]:
         """The command's questions, as they are put to every picture that brings none."""
         sampling = self._sampling(defaults)
-        return tuple(Prompt.ask(text, system=self.system, sampling=sampling) for text in self._texts(defaults))
+        texts = self._texts(defaults)
+        return tuple(Prompt.ask(text, system=self.system, sampling=sampling, form=form) for text in texts)
 
     def _texts(self, defaults: Defaults) -> tuple[str, ...]:
         """Without a question of a person, the one that suits the model's family."""
