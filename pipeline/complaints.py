@@ -23,7 +23,8 @@ _SECRET = "***"
 _POSTGRES_FULL = "53100"
 _POSTGRES_BUSY = ("40001", "40P01", "55P03")
 _POSTGRES_READ_ONLY = ("25006", "42501")
-_POSTGRES_GONE = ("08", "25P03", "28", "3D", "53", "57P")
+_POSTGRES_GONE = ("08", "25P03", "53", "57P")
+_POSTGRES_REFUSED = ("28", "3D")
 
 
 def shown(url: sa.URL) -> str:
@@ -93,6 +94,8 @@ def _of_postgres(url: sa.URL, error: sa.exc.DBAPIError) -> errors.PixmillError |
         return errors.DatabaseBusy(seconds=PATIENCE_S)
     if code in _POSTGRES_READ_ONLY:
         return errors.DatabaseReadOnly(path=shown(url), why=_line(error))
+    if code.startswith(_POSTGRES_REFUSED):
+        return errors.DatabaseRefused(url=shown(url), why=_line(error))
     if code.startswith(_POSTGRES_GONE):
         return errors.DatabaseUnreachable(url=shown(url), why=_line(error))
     if code.startswith("XX"):

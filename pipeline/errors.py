@@ -50,6 +50,10 @@ class DatabaseUnreachable(SetupError):
     """The database {url} cannot be reached: {why}"""
 
 
+class DatabaseRefused(DatabaseUnreachable):
+    """The database {url} lets nobody in: {why}. Look at its name, the user and the password."""
+
+
 class DatabaseReadOnly(SetupError):
     """{path} cannot be written: {why}. Make it writable, or point PIXMILL_HOME or PIXMILL_DATABASE_URL elsewhere."""
 
@@ -390,9 +394,12 @@ class RowInvalid(JobError):
 
 
 class ForbiddenPath(JobError):
-    """the path lies outside the allowed folders"""
+    """the path is not allowed: {why}"""
 
     code = "forbidden_path"
+
+    def __init__(self, *, why: str = "it lies outside the allowed folders") -> None:
+        super().__init__(why=why)
 
 
 class ForbiddenUrl(JobError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 
 from pipeline.context import open_store
@@ -11,7 +12,9 @@ from pipeline.errors import PixmillError
 from pipeline.jobs import Lane
 from pipeline.settings import read_settings
 from tests.house import House
+from workers import logs
 from workers.engine.requests import EngineConfig
+from workers.patience import while_starting
 from workers.serving import serve
 from workers.worker import WorkerConfig
 
@@ -26,14 +29,17 @@ def main(
     **config: object,
 ) -> None:
     settings = read_settings()
-    with open_store(settings) as store:
+    logs.to_stderr()
+    patiently = while_starting()
+    with ExitStack() as stack:
+        store = patiently(lambda: stack.enter_context(open_store(settings)))
         house = House(store, script=script, max_num_seqs=max_num_seqs, alias=alias)
         engine = EngineConfig(engine="fake", model="", max_num_seqs=max_num_seqs, script=script)
         made = WorkerConfig(engine=engine, limits=house.limits, media_root=settings.media_root)
         serve(
             settings,
             store,
-            house.model(),
+            patiently(house.model),
             replace(made, **config),  # type: ignore[arg-type]
             grace_s=grace_s,
             lanes=[Lane(lane) for lane in lanes],

@@ -16,6 +16,12 @@ from typing import Any
 PROGRAM = Path(sys.executable).with_name("pixmill")
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    listed = subprocess.run(["pgrep", "-P", str(pid)], stdout=subprocess.PIPE, text=True, check=False)
+    return [int(line) for line in listed.stdout.split()]
+
+
 @dataclass(frozen=True)
 class Ended:
     """How one call of the program ended."""

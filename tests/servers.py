@@ -52,8 +52,14 @@ class Postgres:
 
     def restart(self) -> None:
         """As an administrator does it: what is under way is broken off, what was committed stays."""
-        self.process.send_signal(2)
+        self.stop()
+        self.start()
+
+    def stop(self) -> None:
+        self.process.send_signal(2)  # SIGINT: end the sessions and stop
         self.process.wait(_PATIENCE_S)
+
+    def start(self) -> None:
         self.process = _start(self.folder, self.port)
 
     def new(self, template: str = "template0") -> str:
@@ -154,8 +160,7 @@ def postgres() -> Iterator[Postgres]:
         try:
             yield server
         finally:
-            server.process.send_signal(2)  # SIGINT: end the sessions and stop
-            server.process.wait(_PATIENCE_S)
+            server.stop()
     finally:
         shutil.rmtree(folder)
 

@@ -74,10 +74,12 @@ class Feeder:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store, self._engine, self._decoders, self._pictures = store, engine, decoders, pictures
-        self._patiently = Patience(self._is_overdue, now)
+        self._now = now
+        self._stop_by: float | None = None
+        self._patiently = Patience(lambda _: self._is_overdue(), now)
         self._places, self._build, self._build_digest = places, build, build_digest
-        self._join, self._worker = join, join()
-        self._lease_s, self._now = lease_s, now
+        self._join, self._worker = join, self._patiently(join)
+        self._lease_s = lease_s
         self._me = Owner.current()
         self._tray = Tray()
         self._held: dict[int, Work] = {}
@@ -93,7 +95,6 @@ class Feeder:
         self._runtime: int | None = None
         self._renewed = self._reaped = self._looked = now()
         self._rate = Rate(RATE_WINDOW_S)
-        self._stop_by: float | None = None
         self._doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         weakref.finalize(self, os.close, self._doorbell)  # not sooner: other threads may ring at any time
         self.tally: Counter[str] = Counter()

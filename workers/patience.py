@@ -8,19 +8,23 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from pipeline.errors import DatabaseBusy, DatabaseUnreachable
+from pipeline.errors import DatabaseBusy, DatabaseRefused, DatabaseUnreachable
 
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 1.0
+START_S = 60.0
+"""How long a starting worker waits for its database: after a power cut both start at the same time."""
+
+Error = DatabaseUnreachable | DatabaseBusy
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Patience:
-    """Makes calls, again and again if need be, until `giving_up` says that there is no time left.
+    """Makes calls, again and again if need be, until `giving_up` says of an error that it is final.
 
     A worker so outlives a restart of its database with all it holds: the engine goes on meanwhile, and
     tokens fence what is written afterwards. Calls may therefore be made twice, which the store bears:
@@ -29,7 +33,7 @@ class Patience:
 
     def __init__(
         self,
-        giving_up: Callable[[], bool],
+        giving_up: Callable[[Error], bool],
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -45,7 +49,7 @@ class Patience:
             try:
                 outcome = call(*args, **kwargs)
             except (DatabaseUnreachable, DatabaseBusy) as error:
-                if self._giving_up():
+                if self._giving_up(error):
                     raise
                 if not failed:
                     log.warning("action=database_away reason=%s", error)
@@ -58,3 +62,9 @@ class Patience:
                     self.recovered = self._now()
                     log.warning("action=database_back tries=%d", failed)
                 return outcome
+
+
+def while_starting(now: Callable[[], float] = time.monotonic) -> Patience:
+    """For what a worker does before it works. Who is not let in need not wait: that is a mistake in the settings."""
+    until = now() + START_S
+    return Patience(lambda error: isinstance(error, DatabaseRefused) or now() >= until, now)

@@ -25,7 +25,6 @@ from pipeline.models import Model
 from pipeline.queue import TICKET, WINDOW, Queue, top_up
 from pipeline.settings import Settings
 from pipeline.store import Store
-from workers import logs
 from workers.answering import add_task
 from workers.feeder import Feeder
 from workers.worker import Worker, WorkerConfig
@@ -52,7 +51,6 @@ def serve(
 
     The engine starts first: one that cannot be started is this program's error.
     """
-    logs.to_stderr()
     with Worker(store, model, config) as worker:
         celery = broker.app(settings)
         names = [broker.queue_name(model.alias, lane) for lane in lanes]

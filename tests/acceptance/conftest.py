@@ -6,6 +6,7 @@ import pytest
 
 from tests.models import make
 from tests.program import Program
+from tests.servers import Redis
 
 
 @pytest.fixture
@@ -15,3 +16,10 @@ def program(tmp_path: Path) -> Program:
     folder.mkdir()
     make("llava", home / "models" / "tiny")
     return Program(home, folder, {"PIXMILL_MODEL": "tiny"})
+
+
+@pytest.fixture
+def online(program: Program, redis: Redis) -> Program:
+    """The program with a broker."""
+    program.environment = {**program.environment, "PIXMILL_BROKER_URL": redis.url}
+    return program

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
+import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.house import draw_many
-from tests.program import Program
+from tests.program import Program, children
+
+log = logging.getLogger(__name__)
 
 pytestmark = pytest.mark.soak
+
+ANSWERS = 20_000
+BOUNDED = ("--cache-size", "1", "--unverified")
+"""The KV pool fills once, and never grows."""
 
 
 def resident(pid: int) -> int:
@@ -22,28 +29,35 @@ def resident(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
-def children(pid: int) -> list[int]:
-    listed = subprocess.run(["pgrep", "-P", str(pid)], stdout=subprocess.PIPE, text=True, check=False)
-    return [int(line) for line in listed.stdout.split()]
-
-
-def answered(program: Program) -> int:
-    return int(program("status", "--json").json["answers"])
-
-
-def test_memory_is_flat_over_twenty_thousand_answers(program: Program) -> None:
-    draw_many(program.folder / "in", 20_000)
-    process = program.start("run", "in", "--max-tokens", "8", "--json", "--quiet")
+def assert_memory_is_flat(program: Program, process: subprocess.Popen[str], count: int) -> None:
+    """What each process of a program holds, printed every thousand answers, does not grow once it has settled."""
     seen: list[list[int]] = []
-    while process.poll() is None:
-        if answered(program) >= 1_000 * (len(seen) + 1):
-            seen.append([resident(pid) for pid in (process.pid, *children(process.pid))])
-        time.sleep(0.5)
-    out, _ = process.communicate()
-    assert json.loads(out)["done"] == 20_000
-    early, late = seen[5], seen[-2]
+    while len(seen) < count // 1_000:
+        program.wait_for_answers(process, 1_000 * (len(seen) + 1))
+        pids = sorted(children(process.pid))
+        seen.append([resident(pid) for pid in (process.pid, *pids)])
+        log.warning("after %d answers, MB: %s", 1_000 * len(seen), [kilobytes // 1_000 for kilobytes in seen[-1]])
+    early, late = seen[len(seen) // 4], seen[-1]
     for before, after in zip(early, late, strict=True):
         assert after < 1.1 * before + 20_000, seen
+
+
+def test_memory_of_a_run_is_flat(program: Program) -> None:
+    draw_many(program.folder / "in", ANSWERS)
+    process = program.start("run", "in", *BOUNDED, "--max-tokens", "8", "--json", "--quiet")
+    assert_memory_is_flat(program, process, ANSWERS)
+    out, _ = process.communicate()
+    assert json.loads(out)["done"] == ANSWERS
+
+
+def test_memory_of_a_worker_is_flat(online: Program) -> None:
+    draw_many(online.folder / "in", ANSWERS)
+    online("submit", "in", "--max-tokens", "8")
+    process = online.start("worker", "run", *BOUNDED)
+    assert_memory_is_flat(online, process, ANSWERS)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode == 0
 
 
 def test_killed_fifty_times(program: Program) -> None:

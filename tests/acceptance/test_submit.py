@@ -6,21 +6,12 @@ import signal
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.house import draw_many
 from tests.models import make
 from tests.program import Program
 from tests.servers import Redis
 
 PATIENCE_S = 60.0
-
-
-@pytest.fixture
-def online(program: Program, redis: Redis) -> Program:
-    """The program with a broker."""
-    program.environment = {**program.environment, "PIXMILL_BROKER_URL": redis.url}
-    return program
 
 
 def end(worker: subprocess.Popen[str], number: int = signal.SIGTERM) -> str:

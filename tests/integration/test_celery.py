@@ -178,6 +178,20 @@ def test_a_worker_outlives_its_database(on_postgres: Fleet, postgres: Postgres, 
     assert worker.end() == 0
 
 
+def test_a_worker_that_starts_before_its_database_waits_for_it(
+    on_postgres: Fleet, postgres: Postgres, tmp_path: Path
+) -> None:
+    batch = on_postgres.submit(draw_many(tmp_path / "in", 4))
+    postgres.stop()
+    try:
+        worker = on_postgres.start(ready=False)
+        worker.wait_for("action=database_away")
+    finally:
+        postgres.start()
+    assert on_postgres.wait(batch).done == 4
+    assert worker.end() == 0
+
+
 # --- messages that are no tickets ----------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 
 import click
@@ -52,6 +53,8 @@ def run(
     It runs until it is stopped: Ctrl-C or SIGTERM lets the engine finish what it has begun, a second one does not
     wait. What is left waits for other workers.
     """
+    from workers import logs
+    from workers.patience import while_starting
     from workers.serving import serve
     from workers.verification import ensure
     from workers.worker import WorkerConfig
@@ -60,10 +63,13 @@ def run(
         more = {**engine.device_config, "KV_CACHE_PRECISION": kv_cache_precision}
         engine = replace(engine, device_config=more)
     settings = read_settings({"model": model, "device": device})
-    with open_store(settings) as store:
-        found = register(store, find_model(settings.model, settings.home), tell=note)
+    logs.to_stderr()
+    patiently = while_starting()
+    with ExitStack() as stack:
+        store = patiently(lambda: stack.enter_context(open_store(settings)))
+        found = patiently(register, store, find_model(settings.model, settings.home), tell=note)
         config = WorkerConfig.of(settings, found.path, engine)
         config = replace(config, engine=replace(config.engine, cores=pinned))
         if not engine.unverified:
-            ensure(store, found, config, tell=note)
+            patiently(ensure, store, found, config, tell=note)
         serve(settings, store, found, config, grace_s=grace, lanes=lanes)
