@@ -11,6 +11,7 @@ from pipeline.context import open_store
 from pipeline.display import counted, echo_json, note, number
 from pipeline.inputs import Inputs, input_options
 from pipeline.models import to_ask
+from pipeline.models.announcing import tell_of_older
 from pipeline.options import Terms
 from pipeline.questions import Questions, question_options
 from pipeline.settings import read_settings
@@ -56,6 +57,8 @@ def submit(
         batch = store.open_batch(name, origin="submit", spec=spec, lane=terms.lane, deadline=terms.deadline)
         queue = broker.CeleryQueue(broker.app(settings), alias)
         sent = dispatch(store, queue, alias, batch.id, entries, force=force)
+        if sent.added.linked_done:
+            tell_of_older(store, alias, batch.id)
     _show(sent.added, {"batch": batch.name, "broker_reached": sent.held_up is None}, as_json=as_json)
     if sent.held_up:
         note(f"{sent.held_up} All is stored: tickets go out when it is back and a worker runs.")

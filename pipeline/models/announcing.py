@@ -42,9 +42,9 @@ def announce(store: Store, models: Path, name: str) -> Model:
     return model
 
 
-def tell_of_older(store: Store, name: str) -> None:
-    """Say how many answers are another build's, now that the name stands for this one."""
-    if older := store.older_answers(name):
+def tell_of_older(store: Store, name: str, batch: int | None = None) -> None:
+    """Say how many answers (of a batch) are another build's, now that the name stands for this one."""
+    if older := store.older_answers(name, batch):
         note(f"{number(older)} questions were answered by another build; `--force` asks them again.")
 
 

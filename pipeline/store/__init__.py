@@ -285,7 +285,7 @@ class Store:
         with self.reading() as connection:
             return verifications.of_build(connection, digest)
 
-    def older_answers(self, alias: str) -> int:
-        """How many done jobs an older build answered than the one the alias stands for."""
+    def older_answers(self, alias: str, batch: int | None = None) -> int:
+        """How many done jobs (of a batch) another build answered than the one the alias stands for."""
         with self.reading() as connection:
-            return builds.older_answers(connection, alias)
+            return builds.older_answers(connection, alias, batch)

@@ -13,7 +13,7 @@ from pipeline.jobs import State
 from pipeline.prompts import canonical
 from pipeline.store.dialects import insert
 from pipeline.store.values import AliasRow, BuildFacts, KnownBuild
-from pipeline.tables import aliases, answers, builds, jobs, runtimes
+from pipeline.tables import aliases, answers, batch_items, builds, jobs, runtimes
 
 
 def find_build(connection: sa.Connection, path: str, stamp: str) -> KnownBuild | None:
@@ -52,8 +52,8 @@ def point_alias(connection: sa.Connection, name: str, build: int, now: float) ->
     connection.execute(made.on_conflict_do_update(index_elements=["alias"], set_=values))
 
 
-def older_answers(connection: sa.Connection, name: str) -> int:
-    """How many done jobs were last answered by another build than the one the alias stands for now."""
+def older_answers(connection: sa.Connection, name: str, batch: int | None) -> int:
+    """How many done jobs (of a batch) were last answered by another build than the one the alias stands for now."""
     others = sa.exists().where(aliases.c.alias == name, builds.c.id != aliases.c.build_id)
     if not connection.execute(sa.select(others)).scalar_one():
         return 0
@@ -67,7 +67,9 @@ def older_answers(connection: sa.Connection, name: str) -> int:
     )
     now_meant = sa.select(aliases.c.build_id).where(aliases.c.alias == name).scalar_subquery()
     done = sa.and_(jobs.c.model == name, jobs.c.state == State.DONE)
-    query = sa.select(sa.func.count()).select_from(jobs).where(done, newest != now_meant)
+    query = sa.select(sa.func.count(jobs.c.id.distinct())).where(done, newest != now_meant)
+    if batch is not None:
+        query = query.join(batch_items, batch_items.c.job_id == jobs.c.id).where(batch_items.c.batch_id == batch)
     return int(connection.execute(query).scalar_one())
 
 

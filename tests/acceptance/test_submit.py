@@ -68,6 +68,16 @@ def test_another_build_under_the_same_name_is_refused(online: Program) -> None:
     assert "pixmill models alias tiny" in changed.err
 
 
+def test_answers_of_another_build_are_named_before_they_are_taken_for_new(online: Program) -> None:
+    draw_many(online.folder / "in", 2)
+    ask = ("in", "--max-tokens", "4")
+    online("run", *ask, "--unverified")
+    make("llava", online.home / "models" / "tiny", seed=7)
+    online("models", "alias", "tiny", str(online.home / "models" / "tiny"))
+    for command in ("submit", "run"):
+        assert "2 questions were answered by another build; `--force` asks them again." in online(command, *ask).err
+
+
 def test_submit_takes_a_model_that_only_workers_have(online: Program) -> None:
     draw_many(online.folder / "in", 1)
     online("submit", "in", "-q", "What?")

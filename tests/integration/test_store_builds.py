@@ -52,6 +52,7 @@ def test_what_an_older_build_answered_is_counted(store: Store, world: World) -> 
     newer = store.register_build(replace(FACTS, digest=b"e" * 16))
     store.point_alias("m", newer)
     assert store.older_answers("m") == 2
+    assert store.older_answers("m", world.submit("b.jpg")) == 1
     store.requeue([a.id], fresh=True)
     (again,) = world.claim()
     store.finish([answer(again)], worker=world.worker, build=newer, runtime=world.runtime)

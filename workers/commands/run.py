@@ -11,6 +11,7 @@ from pipeline import options
 from pipeline.context import open_store
 from pipeline.display import counted, echo_json, number, printable
 from pipeline.inputs import Inputs, input_options
+from pipeline.models.announcing import tell_of_older
 from pipeline.options import EngineOptions, Terms
 from pipeline.questions import Questions, question_options
 from pipeline.settings import read_settings
@@ -61,6 +62,8 @@ def run(
             spec = {"model": here.model.alias, **inputs.spec(), **questions.spec()}
             batch = store.open_batch(name, origin="run", spec=spec, lane=terms.lane, deadline=terms.deadline)
             outcome = here.answer(batch, entries, force=force)
+        if outcome.added.linked_done:
+            tell_of_older(store, here.model.alias, batch.id)
         show(store, outcome, as_json=as_json)
     return outcome.exit_code
 
