@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from PIL import AvifImagePlugin, Image, ImageChops, PngImagePlugin, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, ImageChops, ImageFile, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 
 from pipeline.errors import ImageTooLarge, ImageTruncated, ImageUnreadable, ImageUnsupported, JobError
 
@@ -34,9 +34,11 @@ KINDS: dict[str, re.Pattern[bytes]] = {
 }
 """the formats that are let in -> how their files begin; HEIF counts where pillow-heif is installed"""
 
+_BEGINNINGS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 _PLUGINS = ("AvifImagePlugin", "MpoImagePlugin", "TiffImagePlugin", "WebPImagePlugin")
 _CUT_SHORT = ("truncated", "not enough image data")
-_TOO_MUCH = ("out of memory", "too large")
+_TOO_MUCH = ("out of memory", "decompressed data too large", "too much memory")
+_PIXELS = "PIXMILL_MAX_PICTURE_PIXELS"
 _WHITE_16 = 0xFFFF
 _TO_8_BITS = [(value * 255 + _WHITE_16 // 2) // _WHITE_16 for value in range(_WHITE_16 + 1)]
 
@@ -63,25 +65,45 @@ def prepare() -> None:
     # One 1 MiB text in a PNG (an editor's history, say) is no reason to refuse it; 64 MiB in all still are.
     PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # threads' stacks and arenas would count against the memory limit
+    _leave_profiles_alone()
+
+
+_APP2 = 0xFFE2
+
+
+def _leave_profiles_alone() -> None:
+    """They are ignored, so that a broken one costs nothing; as little does the list of a stereo JPEG's pictures."""
+    JpegImagePlugin.MARKER[_APP2] = ("APP2", "profiles and lists of pictures", JpegImagePlugin.Skip)
+    PngImagePlugin.PngStream.chunk_iCCP = _skip_chunk  # type: ignore[assignment,method-assign]
+
+
+def _skip_chunk(png: PngImagePlugin.PngStream, position: int, length: int) -> bytes:
+    assert png.fp is not None
+    return ImageFile._safe_read(png.fp, length)
 
 
 def decode(data: bytes, *, max_pixels: int, room: int) -> tuple[Image.Image, str]:
     """The first frame, upright and in RGB, with the format's name. Sizes are checked before pixels are made."""
     kind = _kind(data)
     Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow itself looks at the frames and tiles inside
+    stream = _Stream(data)
     try:
-        with _bombs_only(), _open(data, kind) as image:
+        with _bombs_only(), _open(stream, kind) as image:
             _check_size(*image.size, max_pixels=max_pixels, room=room)
             image.load()
             return _upright(to_rgb(image), _orientation(image)), kind
     except JobError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageTooLarge(why=f"it has more than {max_pixels:,} pixels") from error
+        raise ImageTooLarge(why=f"it has more than {max_pixels:,} pixels ({_PIXELS} allows more)") from error
     except MemoryError as error:
         raise ImageTooLarge(why="decoding it takes more memory than is allowed") from error
     except Exception as error:  # a broken file makes Pillow raise anything at all
-        raise _verdict(error) from error
+        if stream.ran_out:
+            raise ImageTruncated(why="its header is incomplete") from error
+        if _stated_size(data) > len(data):
+            raise ImageTruncated(why=f"it goes on behind its {len(data):,} bytes") from error
+        raise _verdict(error, kind) from error
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -99,6 +121,8 @@ def _kind(data: bytes) -> str:
     if not data:
         raise ImageTruncated(why="it has 0 bytes")
     kind = next((kind for kind, beginning in KINDS.items() if beginning.match(data)), None)
+    if kind is None and any(beginning.startswith(data) for beginning in _BEGINNINGS):
+        raise ImageTruncated(why="it has no more than its first bytes")
     if kind is None:
         raise ImageUnsupported(why=f"it is none of {', '.join(KINDS)}")
     if kind not in Image.OPEN:
@@ -116,37 +140,55 @@ def _bombs_only() -> Iterator[None]:
 
 
 class _Stream(io.BytesIO):
-    """Bytes that remember whether more of them were wanted than there are."""
+    """Bytes that remember whether the header went on beyond their end."""
 
     ran_out = False
+    _in_header = True
 
     def read(self, size: int | None = -1, /) -> bytes:
         data = super().read(size)
-        if size is not None and len(data) < size:
+        if self._in_header and size is not None and len(data) < size:
             self.ran_out = True
         return data
 
-
-def _open(data: bytes, kind: str) -> Image.Image:
-    stream = _Stream(data)
-    try:
-        return Image.open(stream, formats=(kind,))
-    except (OSError, ValueError) as error:
-        if stream.ran_out or _riff_size(data) > len(data):
-            raise ImageTruncated(why="its header is incomplete") from error
-        if isinstance(error, UnidentifiedImageError):
-            raise ImageUnreadable(why=f"its {kind} header is broken, or of a rare kind") from error
-        raise
+    def header_ends(self) -> None:
+        """From now on Pillow reads in blocks, of which the last may be short."""
+        self._in_header = False
 
 
-def _riff_size(data: bytes) -> int:
-    """How long a WebP says it is: its decoder takes all or nothing, and does not say what was wrong."""
-    return 8 + int.from_bytes(data[4:8], "little") if data.startswith(b"RIFF") else 0
+def _open(stream: _Stream, kind: str) -> Image.Image:
+    image = Image.open(stream, formats=(kind,))
+    stream.header_ends()
+    if kind == "TIFF" and stream.ran_out:
+        # Pillow leaves out the tag and all behind it: a picture in planes would be one of them.
+        raise ImageTruncated(why="its directory is incomplete")
+    return image
+
+
+def _stated_size(data: bytes) -> int:
+    """How long a WebP, AVIF or HEIF says it is: their decoders take all or nothing, and do not say what was wrong."""
+    if data.startswith(b"RIFF"):
+        return 8 + int.from_bytes(data[4:8], "little")
+    return _end_of_boxes(data) if data[4:8] == b"ftyp" else 0
+
+
+def _end_of_boxes(data: bytes) -> int:
+    """Where the last box ends; behind the data if none has come yet that holds the picture."""
+    place, picture = 0, False
+    while place < len(data):
+        size = int.from_bytes(data[place : place + 4], "big")
+        picture = picture or data[place + 4 : place + 8] == b"mdat"
+        if size == 1:
+            size = int.from_bytes(data[place + 8 : place + 16], "big")
+        if size == 0:  # it goes on to the end, wherever that is
+            size = len(data)
+        place += max(size, 8)
+    return place if picture else len(data) + 1
 
 
 def _check_size(width: int, height: int, *, max_pixels: int, room: int) -> None:
     if width * height > max_pixels:
-        raise ImageTooLarge(why=f"{width} x {height} pixels, the limit is {max_pixels:,}")
+        raise ImageTooLarge(why=f"{width} x {height} pixels, the limit is {max_pixels:,} ({_PIXELS} allows more)")
     if width * height * 3 > room:
         raise ImageTooLarge(why=f"{width} x {height} pixels need {width * height * 3:,} bytes of {room:,}")
 
@@ -186,10 +228,12 @@ def _on_white(image: Image.Image) -> Image.Image:
     return page
 
 
-def _verdict(error: Exception) -> JobError:
+def _verdict(error: Exception, kind: str) -> JobError:
+    if isinstance(error, UnidentifiedImageError):
+        return ImageUnreadable(why=f"its {kind} header is broken, or of a rare kind")
     text = " ".join(str(error).split())[:200]
     if any(words in text.lower() for words in _CUT_SHORT):
         return ImageTruncated(why=text)
     if any(words in text.lower() for words in _TOO_MUCH):
         return ImageTooLarge(why=text)
-    return ImageUnreadable(why=f"{type(error).__name__}: {text}")
+    return ImageUnreadable(why=f"its {kind} data is broken ({text or type(error).__name__})")

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, PngImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from pipeline.errors import ImageTooLarge, ImageTruncated, ImageUnreadable, ImageUnsupported, JobError
+from tests.hostile.sound import SOUND as SOUND_FILES
 from tests.pictures import ORIENTATION, bomb, encode, good, plain, png, scene
 from workers import decoding
 
@@ -27,6 +28,8 @@ def pillow() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
         patch.setattr(PngImagePlugin, "MAX_TEXT_CHUNK", PngImagePlugin.MAX_TEXT_CHUNK)
+        patch.setattr(PngImagePlugin.PngStream, "chunk_iCCP", PngImagePlugin.PngStream.chunk_iCCP)
+        patch.setitem(JpegImagePlugin.MARKER, 0xFFE2, JpegImagePlugin.MARKER[0xFFE2])
         decoding.prepare()
         yield
 
@@ -265,6 +268,8 @@ def test_long_texts_are_no_reason_to_refuse_a_picture_but_bombs_are() -> None:
     assert decode(png(1, 1, 8, 0, bytes(2), text_chunk(5 << 20))).size == (1, 1)
     with pytest.raises(ImageTooLarge):
         decode(png(1, 1, 8, 0, bytes(2), text_chunk(65 << 20)))
+    with pytest.raises(ImageTooLarge):
+        decode(png(1, 1, 8, 0, bytes(2), *[text_chunk(5 << 20)] * 20))
 
 
 # --- what is no picture ----------------------------------------------------------------------------
@@ -283,7 +288,7 @@ def test_heif_without_its_package() -> None:
         decode(b"\0\0\0\x18ftypheic" + bytes(40))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "AVIF"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
 def test_truncated(kind: str, share: float) -> None:
     data = plain(kind)
@@ -291,10 +296,52 @@ def test_truncated(kind: str, share: float) -> None:
         decode(data[: int(len(data) * share)])
 
 
-@pytest.mark.parametrize(("kind", "length"), [("JPEG", 12), ("PNG", 12), ("PNG", 20), ("GIF", 12), ("WEBP", 20)])
+@pytest.mark.parametrize(
+    ("kind", "length"),
+    [
+        *[("JPEG", 1), ("JPEG", 12), ("PNG", 4), ("PNG", 12), ("PNG", 20), ("GIF", 3), ("GIF", 12)],
+        *[("WEBP", 4), ("WEBP", 20), ("TIFF", 3), ("TIFF", 12), ("AVIF", 30), ("AVIF", 100)],
+    ],
+)
 def test_truncated_headers(kind: str, length: int) -> None:
     with pytest.raises(ImageTruncated):
         decode(plain(kind)[:length])
+
+
+def test_a_directory_that_is_cut_off_shows_nothing() -> None:
+    """Pillow would leave out the tag that says the colors lie apart, and show one of them."""
+    data = SOUND_FILES["planar.tif"]()
+    assert decode(data).size == (9, 7)
+    with pytest.raises(ImageTruncated, match="directory"):
+        decode(data[:-1])
+
+
+def test_an_avif_without_its_last_box() -> None:
+    data = plain("AVIF")
+    with pytest.raises(ImageTruncated):
+        decode(data[: data.index(b"mdat") - 4])
+
+
+def test_a_broken_avif_that_is_all_there() -> None:
+    with pytest.raises(ImageUnreadable, match="AVIF header"):
+        decode(plain("AVIF").replace(b"ispe", b"none"))
+
+
+@pytest.mark.parametrize("profile", [b"", b"x", b"name\0\x07", b"name\0\0" + zlib.compress(bytes(80 << 20))])
+def test_a_broken_profile_in_a_png_costs_nothing(profile: bytes) -> None:
+    assert decode(png(1, 1, 8, 0, bytes(2), (b"iCCP", profile))).size == (1, 1)
+
+
+@pytest.mark.parametrize("segment", [b"ICC_PROFILE\0", b"ICC_PROFILE\0\0\0", b"MPF\0MM\0*\xff\xff\xff\xff"])
+def test_a_broken_profile_in_a_jpeg_costs_nothing(segment: bytes) -> None:
+    data = plain("JPEG")
+    marked = data[:2] + b"\xff\xe2" + struct.pack(">H", len(segment) + 2) + segment + data[2:]
+    assert decode(marked).tobytes() == decode(data).tobytes()
+
+
+def test_a_number_too_large_is_no_large_picture() -> None:
+    with pytest.raises(ImageUnreadable, match="PPM data is broken"):
+        decode(b"P2 5 1 7\n1 2 3 4 9\n")
 
 
 def test_empty() -> None:
