@@ -17,13 +17,19 @@ _FARTHEST = 10 * 366 * _SECONDS["d"]
 def parse(text: str, now: float) -> float:
     """Seconds since 1970. A moment without an offset is of the local time zone. Raises DeadlineUnfit."""
     text = text.strip()
-    span = _SPAN.fullmatch(text)
-    found = now + float(span[1]) * _SECONDS[span[2].lower()] if span else _moment(text)
+    seconds = span(text)
+    found = _moment(text) if seconds is None else now + seconds
     if found <= now:
         raise DeadlineUnfit(text=text, why="has passed already")
     if found > now + _FARTHEST:
         raise DeadlineUnfit(text=text, why="is more than ten years away")
     return found
+
+
+def span(text: str) -> float | None:
+    """How many seconds 90m, 24h or 2d are; none when it is no span."""
+    found = _SPAN.fullmatch(text.strip())
+    return float(found[1]) * _SECONDS[found[2].lower()] if found else None
 
 
 def _moment(text: str) -> float:

@@ -14,16 +14,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 from types import FrameType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from PIL import Image
 
 from pipeline.errors import ImageTimeout, JobError
 from workers import decoding, reading
+from workers.limits import DecodeLimits
+from workers.members import Archives
 from workers.process import serve_parent
 from workers.wire import Closed, Wire
 
@@ -35,37 +36,20 @@ _CPU_MARGIN = 5
 """seconds of CPU beyond the time limit: the alarm comes first, then the parent, then the kernel"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What one picture may cost."""
-
-    max_bytes: int
-    max_pixels: int
-    seconds: float
-    memory: int
-    """bytes of address space for the whole process, some 60 MB of which it needs for itself"""
-    allowed_roots: tuple[bytes, ...] | None
-
-    @classmethod
-    def of_wire(cls, body: dict[str, Any]) -> Self:
-        roots = body.pop("allowed_roots")
-        encoded = None if roots is None else tuple(os.path.realpath(os.fsencode(root)) for root in roots)
-        return cls(**body, allowed_roots=encoded)
-
-
 class Decoder:
     """Decodes one picture after another into the shared memory `pixels`."""
 
-    def __init__(self, limits: Limits, pixels: int) -> None:
-        self._limits = limits
+    def __init__(self, limits: DecodeLimits, pixels: int) -> None:
+        self._limits, self._roots = limits, limits.real_roots()
         self._pixels = pixels
+        self._archives = Archives()
 
-    def decode(self, path: bytes, offset: int, room: int) -> dict[str, Any]:
+    def decode(self, path: bytes, offset: int, room: int, member: bytes | None = None) -> dict[str, Any]:
         """The facts of a picture whose pixels now lie at `offset`; raises a `JobError` otherwise."""
         limits = self._limits
         started = time.perf_counter()
         with _time_limit(limits.seconds):
-            contents = reading.read(path, max_bytes=limits.max_bytes, roots=limits.allowed_roots)
+            contents = self._read(path, member)
             image, kind = decoding.decode(contents.data, max_pixels=limits.max_pixels, room=room)
             _write(image, self._pixels, offset)
         return {
@@ -79,6 +63,12 @@ class Decoder:
             "seconds": time.perf_counter() - started,
         }
 
+    def _read(self, path: bytes, member: bytes | None) -> reading.Contents:
+        limits = self._limits
+        if member is None:
+            return reading.read(path, max_bytes=limits.max_bytes, roots=self._roots)
+        return self._archives.read(path, member, max_bytes=limits.max_bytes, roots=self._roots)
+
 
 class _TimeUp(BaseException):
     """No `Exception`, so that nothing in Pillow takes it for a broken file."""
@@ -86,18 +76,19 @@ class _TimeUp(BaseException):
 
 @contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise `ImageTimeout` after that time, or end the process where C code does not come back.
+    """Raise `ImageTimeout` after that time at work, or end the process where C code does not come back.
 
-    The alarm repeats: an exception raised while Python happens to collect garbage is lost.
+    Time at work: a decoder that Ctrl-Z stopped goes on where it was, and one that waits for a disk is its
+    parent's business. The alarm repeats: an exception raised while Python happens to collect garbage is lost.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     _lower(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + seconds) + _CPU_MARGIN)
     try:
-        signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+        signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
     except _TimeUp as error:
         raise ImageTimeout(seconds=seconds) from error
 
@@ -122,12 +113,12 @@ def _lower(limit: int, value: int) -> None:
     resource.setrlimit(limit, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
-def _harden(limits: Limits) -> None:
+def _harden(limits: DecodeLimits) -> None:
     decoding.prepare()
     _lower(resource.RLIMIT_AS, limits.memory)
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_NOFILE, _FILES)
-    signal.signal(signal.SIGALRM, _time_up)
+    signal.signal(signal.SIGPROF, _time_up)
 
 
 def _silence_libraries() -> None:
@@ -144,7 +135,7 @@ def serve(wire: Wire, pixels: int) -> None:
     while wire.wait():
         for kind, body in wire.receive():
             if kind == "config":
-                limits = Limits.of_wire(body)
+                limits = DecodeLimits(**body)
                 _harden(limits)
                 decoder = Decoder(limits, pixels)
                 wire.send("ready", {})
@@ -152,9 +143,12 @@ def serve(wire: Wire, pixels: int) -> None:
                 wire.send(*_answer(decoder, **body))
 
 
-def _answer(decoder: Decoder, id: int, path: str, offset: int, room: int) -> tuple[str, dict[str, Any]]:
+def _answer(
+    decoder: Decoder, id: int, path: str, offset: int, room: int, member: str | None = None
+) -> tuple[str, dict[str, Any]]:
+    inside = None if member is None else unquote_to_bytes(member)
     try:
-        return "decoded", {"id": id, **decoder.decode(unquote_to_bytes(path), offset, room)}
+        return "decoded", {"id": id, **decoder.decode(unquote_to_bytes(path), offset, room, inside)}
     except JobError as error:
         return "failed", {"id": id, "code": error.code, "message": str(error)}
 

@@ -8,13 +8,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote_from_bytes
 
 from pipeline.errors import DecodersFailed, ImageTimeout, ImageUnreadable
-from pipeline.settings import Settings
 from workers.child import Child, Death, Refused, StartsExhausted
-from workers.pixels import CHANNELS
+from workers.limits import DecodeLimits
 
 AHEAD = 2
 """Pictures sent to one decoder: the next waits in its socket, so that it never waits for us."""
@@ -22,31 +21,9 @@ AHEAD = 2
 GRACE = 2.0
 """Seconds beyond its own time limit before a decoder is killed: it reports a timeout itself if it can."""
 
-OWN_MEMORY = 1 << 29
-"""Address space of a decoder beside its picture."""
-COPIES = 4
-"""Copies of a picture that decoding, turning and converting it may need at once."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DecodeLimits:
-    """What one picture may cost."""
-
-    max_bytes: int
-    max_pixels: int
-    seconds: float
-    memory: int
-    allowed_roots: tuple[str, ...] | None = None
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        return cls(
-            max_bytes=settings.max_picture_bytes,
-            max_pixels=settings.max_picture_pixels,
-            seconds=settings.picture_seconds,
-            memory=OWN_MEMORY + COPIES * CHANNELS * settings.max_picture_pixels,
-            allowed_roots=None if settings.allowed_roots is None else tuple(map(str, settings.allowed_roots)),
-        )
+AWAY = 2.0
+"""Seconds between two looks at the decoders beyond which the parent was away, stopped by Ctrl-Z or kept by its
+database. The decoders may have been stopped as well, so what is beyond is not held against them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,11 +47,13 @@ class _Order:
     offset: int
     room: int
     future: Future[Decoded]
+    member: str | None
 
     def wire(self) -> dict[str, Any]:
         return {
             "id": self.id,
             "path": quote_from_bytes(os.fsencode(self.path)),
+            "member": None if self.member is None else quote_from_bytes(os.fsencode(self.member)),
             "offset": self.offset,
             "room": self.room,
         }
@@ -99,6 +78,7 @@ class Decoders:
         self._decoders = [_Decoder(limits, pixels, now) for _ in range(count)]
         self._queue: deque[_Order] = deque()
         self._last_id = 0
+        self._looked = now()
 
     @property
     def children(self) -> Sequence[Child]:
@@ -117,14 +97,16 @@ class Decoders:
     def _orders(self) -> int:
         return len(self._queue) + sum(len(decoder.orders) for decoder in self._decoders)
 
-    def decode(self, path: str, offset: int, room: int) -> Future[Decoded]:
+    def decode(self, path: str, offset: int, room: int, member: str | None = None) -> Future[Decoded]:
+        """The picture in a file, or in a member of an archive."""
         self._last_id += 1
         future: Future[Decoded] = Future()
-        self._queue.append(_Order(self._last_id, path, offset, room, future))
+        self._queue.append(_Order(self._last_id, path, offset, room, future, member))
         return future
 
     def tend(self) -> None:
         """Start dead decoders again, kill hanging ones, hand out what waits."""
+        self._forgive_absence()
         for decoder in self._decoders:
             try:
                 decoder.child.tend()
@@ -153,6 +135,12 @@ class Decoders:
     def close(self) -> None:
         for decoder in self._decoders:
             decoder.child.close()
+
+    def _forgive_absence(self) -> None:
+        looked, self._looked = self._looked, self._now()
+        if (away := self._looked - looked) > AWAY:
+            for decoder in self._decoders:
+                decoder.begun += away - AWAY
 
     def _hand_out(self, decoder: _Decoder) -> None:
         order = self._queue.popleft()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline.archives import is_archive
 from pipeline.locators import Picture, printable
 from pipeline.sources import globs
+from pipeline.sources.filters import Filters
 from pipeline.sources.folders import entries, is_folder
+from pipeline.sources.named import is_elsewhere
 
 SUFFIXES = frozenset({
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff", ".bmp",
@@ -41,9 +42,8 @@ def from_paths(
     names out of lists, which mean themselves. `note` is told in a sentence where no picture was found, and why.
     A file that is not there is a picture too: its job says so, and the others go on.
     """
-    search = _Search(recursive, _matcher(include, otherwise=True), _matcher(exclude, otherwise=False), note)
-    found = (path for named in paths for path in search.named(named, patterns=patterns))
-    for path in islice(found, limit):
+    search = Search(recursive, Filters(include=tuple(include), exclude=tuple(exclude)), note)
+    for path in islice(search.all(paths, patterns=patterns), limit):
         yield Picture.at(path, media_root)
 
 
@@ -60,11 +60,12 @@ def is_picture(name: str) -> bool:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What a folder or a pattern had besides pictures."""
+class Seen:
+    """What a folder, a pattern or an archive had besides pictures."""
 
     pictures: int = 0
     left_out: int = 0
+    unfit: int = 0
     others: int = 0
     folders: int = 0
     links: int = 0
@@ -73,6 +74,8 @@ class _Seen:
         reasons = [_count(self.others, "other file")] if self.others else []
         if self.left_out:
             reasons.append(f"{_count(self.left_out, 'picture')} left out by --include or --exclude")
+        if self.unfit:
+            reasons.append(f"{_count(self.unfit, 'picture')} left out by --min-size or --max-size")
         if self.folders and not recursive:
             reasons.append(f"-r looks into {_count(self.folders, 'subfolder')}")
         if self.links:
@@ -81,26 +84,33 @@ class _Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class _Search:
+class Search:
     """The choices of one command, applied to each thing it names."""
 
     recursive: bool
-    included: Callable[[str], bool]
-    excluded: Callable[[str], bool]
+    filters: Filters
     note: Callable[[str], None]
+    archives: bool = False
+    """whether what is inside of archives is looked for: those found are given out, whatever their names"""
+
+    def all(self, paths: Iterable[str], *, patterns: bool) -> Iterator[str]:
+        """The paths of the files that were named, or found in what was named, and all that is no path as it is."""
+        return (path for named in paths for path in self.named(named, patterns=patterns))
 
     def named(self, path: str, *, patterns: bool) -> Iterator[str]:
         if os.path.isdir(path):
             yield from self._folder(path)
+        elif self.archives and ((is_archive(path) and os.path.lexists(path)) or is_elsewhere(path)):
+            yield path
         elif patterns and globs.is_pattern(path) and not os.path.lexists(path):
             yield from self._pattern(path)
         elif not path:
             self.note("an empty name names no picture")
-        elif self._wanted(path):
+        elif self.filters.wanted(path):
             yield path
 
     def _folder(self, top: str) -> Iterator[str]:
-        seen = _Seen()
+        seen = Seen()
         waiting = [""]
         while waiting:
             below = waiting.pop()
@@ -116,9 +126,9 @@ class _Search:
 
     def _enterable(self, entry: os.DirEntry[str], below: str) -> bool:
         """Links are not entered: they lead outside, or round in circles."""
-        return entry.is_dir(follow_symlinks=False) and not self.excluded(os.path.join(below, entry.name))
+        return entry.is_dir(follow_symlinks=False) and not self.filters.left_out(os.path.join(below, entry.name))
 
-    def _entry(self, entry: os.DirEntry[str], top: str, name: str, seen: _Seen) -> Iterator[str]:
+    def _entry(self, entry: os.DirEntry[str], top: str, name: str, seen: Seen) -> Iterator[str]:
         if is_picture(name):  # also a folder of such a name: its job says what it is
             yield from self._counted(name, os.path.join(top, name), seen)
         elif not is_folder(entry):
@@ -127,10 +137,13 @@ class _Search:
             seen.links += 1
 
     def _pattern(self, pattern: str) -> Iterator[str]:
-        seen = _Seen()
+        seen = Seen()
         for path in globs.expand(pattern, self._unreadable):
             if is_picture(path):
                 yield from self._counted(path, path, seen)
+            elif self.archives and is_archive(path) and is_archive(pattern) and os.path.isfile(path):
+                seen.pictures += 1
+                yield path
             elif not os.path.isdir(path):
                 seen.others += 1
             elif globs.ANY_FOLDERS not in pattern:  # which enters folders itself
@@ -139,26 +152,15 @@ class _Search:
         if not seen.pictures:
             self.note(f"{printable(pattern)}: {seen.why_none(recursive=True)}")
 
-    def _counted(self, name: str, path: str, seen: _Seen) -> Iterator[str]:
-        if self._wanted(name):
+    def _counted(self, name: str, path: str, seen: Seen) -> Iterator[str]:
+        if self.filters.wanted(name):
             seen.pictures += 1
             yield path
         else:
             seen.left_out += 1
 
-    def _wanted(self, name: str) -> bool:
-        return self.included(name) and not self.excluded(name)
-
     def _unreadable(self, folder: str, error: OSError) -> None:
         self.note(f"{printable(folder or os.curdir)}: cannot be read ({(error.strerror or str(error)).lower()})")
-
-
-def _matcher(patterns: Sequence[str], *, otherwise: bool) -> Callable[[str], bool]:
-    """Whether a relative path, or the name at its end, fits one of the patterns."""
-    if not patterns:
-        return lambda path: otherwise
-    fits = re.compile("|".join(fnmatch.translate(pattern.rstrip("/")) for pattern in patterns)).match
-    return lambda path: bool(fits(path) or fits(os.path.basename(path)))
 
 
 def _split_at_nul(stream: BinaryIO) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.locators import Picture, display, locate, open_path, printable
+from pipeline.locators import Picture, display, locate, open_member, open_path, printable
 
 names = st.binary(min_size=1).map(lambda name: name.replace(b"\0", b"x")).map(os.fsdecode)
 roots = st.sampled_from([None, Path("/"), Path("/media"), Path("/media/"), Path("/an other/\udcff")])
@@ -22,6 +22,23 @@ def test_every_path_comes_back(name: str, root: Path | None) -> None:
     assert found is not None
     expected = os.path.realpath(below) if ".." in below.split("/") else os.path.abspath(below)
     assert os.fsencode(found) == os.fsencode(expected)
+
+
+@given(names, names, roots)
+def test_every_member_comes_back(name: str, member: str, root: Path | None) -> None:
+    below = os.path.join("/anywhere", name.replace("/", "|"))
+    locator = locate(below, root, member)
+    assert locator.isascii() and locator.isprintable()
+    assert os.fsencode(open_member(locator) or "") == os.fsencode(member)
+    assert open_path(locator, root) == open_path(locate(below, root), root)
+    assert display(locator).isprintable()
+
+
+def test_what_is_no_member() -> None:
+    assert open_member(locate("/a#b.jpg", None)) is None
+    assert open_member("https://example.org/a.jpg#part") is None
+    assert display(locate("/s.tar", None, "bär #1.jpg")) == "/s.tar#bär #1.jpg"
+    assert locate("/media/s.tar", Path("/media"), "a#b%.jpg") == "media:s.tar#a%23b%25.jpg"
 
 
 @given(names, roots)
