@@ -7,13 +7,13 @@ WORKDIR /src
 RUN python -m venv /opt/pixmill
 # Dependencies first: this large layer stays as it is while only Pixmill's own code changes.
 COPY pyproject.toml ./
-RUN python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["postgres"], sep="\n")' > requirements.txt \
+RUN python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["postgres"], *p["optional-dependencies"]["remote"], sep="\n")' > requirements.txt \
     && /opt/pixmill/bin/pip install --no-cache-dir -r requirements.txt
 COPY README.md LICENSE ./
 COPY migrations migrations
 COPY pipeline pipeline
 COPY workers workers
-RUN /opt/pixmill/bin/pip install --no-cache-dir '.[postgres]'
+RUN /opt/pixmill/bin/pip install --no-cache-dir '.[postgres,remote]'
 
 FROM python:3.12-slim
 
@@ -32,7 +32,7 @@ FROM python:3.12-slim
 
 RUN groupadd --gid 10001 pixmill \
     && useradd --uid 10001 --gid pixmill --no-create-home --home-dir /var/lib/pixmill pixmill \
-    && install -d -o pixmill -g pixmill /var/lib/pixmill /var/lib/pixmill/models /media
+    && install -d -o pixmill -g pixmill /var/lib/pixmill /var/lib/pixmill/models /var/lib/pixmill/cache /media
 COPY --from=build /opt/pixmill /opt/pixmill
 ENV PATH=/opt/pixmill/bin:$PATH \
     PIXMILL_HOME=/var/lib/pixmill \

@@ -13,10 +13,14 @@ from typing import Self
 
 from PIL import Image
 
-from pipeline.errors import ImageMissing
-from pipeline.locators import open_path
+from pipeline.errors import ImageMissing, JobError
+from pipeline.locators import open_member, open_path
+from pipeline.remote.cache import Kept
+from pipeline.remote.fetcher import Fetcher, FetchLimits
+from pipeline.remote.urls import is_remote
 from workers.child import Refused
-from workers.decoders import DecodeLimits, Decoders
+from workers.decoders import Decoders
+from workers.limits import DecodeLimits
 from workers.pixels import CHANNELS, Pixels
 
 _LOOK_S = 0.1
@@ -25,10 +29,17 @@ _LOOK_S = 0.1
 class Opener:
     """Lives as long as the block."""
 
-    def __init__(self, limits: DecodeLimits, media_root: Path | None = None) -> None:
+    def __init__(
+        self,
+        limits: DecodeLimits,
+        media_root: Path | None = None,
+        fetch: FetchLimits | None = None,
+        blobs: Path | None = None,
+    ) -> None:
         self._pixels = Pixels(1, limits.max_pixels, budget=limits.max_pixels * CHANNELS)
         self._decoders = Decoders(1, limits, self._pixels.fd)
-        self._media_root = media_root
+        self._media_root, self._blobs = media_root, blobs
+        self._fetcher = Fetcher.of(fetch) if fetch else None
 
     def __enter__(self) -> Self:
         return self
@@ -38,21 +49,35 @@ class Opener:
     ) -> None:
         self._decoders.close()
         self._pixels.close()
+        if self._fetcher:
+            self._fetcher.close()
 
     def open(self, locator: str) -> Image.Image:
         """The picture, upright and in RGB. Raises Refused with the reason."""
-        path = open_path(locator, self._media_root)
+        if self._fetcher and is_remote(locator):
+            with self._fetched(self._fetcher, locator) as kept:
+                return self._open(str(kept.path), None)
+        path = open_path(locator, self._media_root, self._blobs)
         if path is None:
             raise Refused(ImageMissing.code, "it is no file on this machine")
+        return self._open(path, open_member(locator))
+
+    def _fetched(self, fetcher: Fetcher, locator: str) -> Kept:
+        try:
+            return fetcher.fetch(locator)
+        except JobError as error:
+            raise Refused(error.code, str(error)) from error
+
+    def _open(self, path: str, member: str | None) -> Image.Image:
         offset = self._pixels.take()
         assert offset is not None, "one picture at a time"
         try:
-            return self._decode(path, offset)
+            return self._decode(path, member, offset)
         finally:
             self._pixels.free(offset)
 
-    def _decode(self, path: str, offset: int) -> Image.Image:
-        future = self._decoders.decode(path, offset, self._pixels.room)
+    def _decode(self, path: str, member: str | None, offset: int) -> Image.Image:
+        future = self._decoders.decode(path, offset, self._pixels.room, member)
         while not future.done():
             self._decoders.tend()
             self._wait()

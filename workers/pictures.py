@@ -10,19 +10,25 @@ from pathlib import Path
 
 from pipeline.errors import ForbiddenUrl, ImageMissing
 from pipeline.jobs import PictureRead
-from pipeline.locators import Picture, open_path
+from pipeline.locators import Picture, open_member, open_path
+from pipeline.remote.cache import Kept
+from pipeline.remote.urls import is_remote
 from workers.child import Refused
 from workers.decoders import Decoded, Decoders
 from workers.engine.requests import Frame
+from workers.fetching import Fetching
 from workers.pixels import Pixels
 
 
 @dataclass(eq=False, slots=True)
 class Loaded:
-    """A picture that some jobs want: waiting, being decoded, in memory, or refused."""
+    """A picture that some jobs want: being fetched, waiting, being decoded, in memory, or refused."""
 
     picture: Picture
     users: int = 0
+    fetch: Future[Kept] | None = None
+    kept: Kept | None = None
+    """the file that was fetched, until it has been decoded"""
     offset: int | None = None
     frame: Frame | None = None
     read: PictureRead | None = None
@@ -34,22 +40,48 @@ class Loaded:
     def settled(self) -> bool:
         return self.frame is not None or self.refusal is not None
 
+    def unkeep(self) -> None:
+        """Let the cache have its file back."""
+        if self.kept:
+            self.kept.close()
+            self.kept = None
+
 
 class Pictures:
     """The shelf. `want` takes a picture down for a job, `release` puts it back."""
 
-    def __init__(self, decoders: Decoders, pixels: Pixels, media_root: Path | None) -> None:
-        self._decoders, self._pixels, self._media_root = decoders, pixels, media_root
+    def __init__(
+        self,
+        decoders: Decoders,
+        pixels: Pixels,
+        media_root: Path | None,
+        blobs: Path | None = None,
+        fetching: Fetching | None = None,
+    ) -> None:
+        self._decoders, self._pixels, self._media_root, self._blobs = decoders, pixels, media_root, blobs
+        self._fetching = fetching
+        self._ring: Callable[[], None] = lambda: None
         self._shelf: dict[Picture, Loaded] = {}
         self._waiting: deque[Loaded] = deque()
+        self._away: set[Loaded] = set()
+        self._fetched: deque[tuple[Loaded, Future[Kept]]] = deque()
         self._decoded: deque[tuple[Loaded, Future[Decoded]]] = deque()
+
+    @property
+    def fetching(self) -> int:
+        """How many pictures are being fetched from elsewhere, or wait for that."""
+        return len(self._away)
+
+    def wake_with(self, ring: Callable[[], None]) -> None:
+        """`ring` is called from other threads once a picture has been fetched: then `tend` has something to do."""
+        self._ring = ring
 
     def want(self, picture: Picture, then: Callable[[], None]) -> Loaded:
         """The picture, shared with other jobs; `then` is called once it is settled, at once if it is."""
         loaded = self._shelf.get(picture)
         if loaded is None:
             loaded = self._shelf[picture] = Loaded(picture)
-            self._waiting.append(loaded)
+            self._line_up(loaded)
         loaded.users += 1
         if loaded.settled:
             then()
@@ -63,6 +95,8 @@ class Pictures:
         if loaded.users:
             return
         del self._shelf[loaded.picture]
+        if loaded.fetch:
+            loaded.fetch.cancel()
         if loaded.settled and loaded.offset is not None:
             self._pixels.free(loaded.offset)
 
@@ -72,10 +106,11 @@ class Pictures:
         No more than the decoders take at once: how large a picture is, is only known once it is decoded.
         When nothing else moves the budget does not count: a job whose pictures exceed it must still run.
         """
+        self._take_fetched()
         while self._waiting and not self._decoders.full:
             loaded = self._waiting[0]
             if not loaded.users:
-                self._waiting.popleft()
+                self._waiting.popleft().unkeep()
                 continue
             offset = self._pixels.take(beyond_budget=standing_still and not self._decoders.busy)
             if offset is None:
@@ -90,22 +125,55 @@ class Pictures:
         self._decoders.receive()
         self._take_decoded()
 
+    def _line_up(self, loaded: Loaded) -> None:
+        """For a decoder, or first for being fetched: a slow server holds up nobody in the line of the decoders."""
+        if self._fetching is None or not is_remote(loaded.picture.locator):
+            self._waiting.append(loaded)
+            return
+        self._away.add(loaded)
+        loaded.fetch = self._fetching.bring(loaded.picture.locator)
+        loaded.fetch.add_done_callback(lambda done: self._note_fetched(loaded, done))
+
+    def _note_fetched(self, loaded: Loaded, done: Future[Kept]) -> None:
+        # Only noted here: this is another thread.
+        self._fetched.append((loaded, done))
+        self._ring()
+
+    def _take_fetched(self) -> None:
+        while self._fetched:
+            loaded, done = self._fetched.popleft()
+            self._away.discard(loaded)
+            if done.cancelled():
+                continue
+            if isinstance(error := done.exception(), Refused):
+                self._settle(loaded, refusal=error)
+            else:
+                loaded.kept = done.result()
+                self._waiting.append(loaded)
+
     def _take_decoded(self) -> None:
         while self._decoded:
             self._take(*self._decoded.popleft())
 
     def _open(self, loaded: Loaded, offset: int) -> None:
-        path = open_path(loaded.picture.locator, self._media_root)
+        path = self._path(loaded)
         if path is None:
             self._pixels.free(offset)
             self._settle(loaded, refusal=_unopenable(loaded.picture.locator))
             return
         loaded.offset = offset
-        future = self._decoders.decode(path, offset, self._pixels.room)
+        member = open_member(loaded.picture.locator)
+        future = self._decoders.decode(path, offset, self._pixels.room, member)
         # Only noted here: an exception in a future's callback would be swallowed.
         future.add_done_callback(lambda done: self._decoded.append((loaded, done)))
 
+    def _path(self, loaded: Loaded) -> str | None:
+        if loaded.kept:
+            return str(loaded.kept.path)
+        return open_path(loaded.picture.locator, self._media_root, self._blobs)
+
     def _take(self, loaded: Loaded, done: Future[Decoded]) -> None:
+        loaded.unkeep()
         error = done.exception()
         if isinstance(error, Refused):
             self._settle(loaded, refusal=error)
