@@ -140,6 +140,7 @@ batch_items = table(
     Column("error_code", sa.Text),
     Column("error", sa.Text),
     Column("ended", Time, comment="when its job ended, none while that is queued or running"),
+    Column("name", sa.Text, comment="the question's, where it has one"),
     Index(None, "job_id", "batch_id"),
     sqlite_with_rowid=False,
 )
@@ -154,6 +155,19 @@ Index(
     batch_items.c.job_id,
     sqlite_where=batch_items.c.ended.is_(None),
     postgresql_where=batch_items.c.ended.is_(None),
+)
+
+followups = table(
+    "followups",
+    Column("batch_id", Id, ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),
+    Column("row_no", sa.BigInteger, primary_key=True),
+    Column("ask_no", sa.SmallInteger, primary_key=True, comment="higher than those it depends on"),
+    Column("conditions", Json, nullable=False, comment="[[ask_no, is or contains, [value, ...]], ...]: all must hold"),
+    Column("job_key", Digest, nullable=False, comment="of the job that is made or linked when they do"),
+    Column("prompt_id", Id, ForeignKey("prompts.id"), nullable=False),
+    Column("name", sa.Text, comment="the question's"),
+    Column("force", sa.Boolean, nullable=False, comment="asked again though its job is done"),
+    sqlite_with_rowid=False,
 )
 
 # --- who answers -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import click
 
 from pipeline import listing
 from pipeline.context import open_to_read
-from pipeline.display import echo_json, echo_lines, moment, number, printable, table
+from pipeline.display import echo_json, echo_lines, moment, note, number, printable, table
 from pipeline.errors import UsageError
 from pipeline.jobs import State
 from pipeline.rerun import HINT, run_again
@@ -78,6 +78,8 @@ def retry(job: tuple[int, ...], batch: str | None, code: str | None) -> None:
     click.echo(f"{number(count)} queued again.")
     if count:
         click.echo(HINT, err=True)
+    if left := len(ids) - count:
+        note(f"{number(left)} stay as they are: no batch lists them any more. Ask for their pictures again.")
 
 
 def _checked(store: Store, ids: Iterable[int]) -> list[int]:

@@ -2,67 +2,128 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.errors import UsageError
 from pipeline.options import together
-from pipeline.prompts import Defaults, Form, Prompt, Sampling
-from pipeline.sources.rows import Row
+from pipeline.prompts import Ask, Defaults, Form, Prompt
+from pipeline.questions.question import AS_ALL, Manner, Question
+from pipeline.questions.template import PLACES, Template, Values
+from pipeline.sources.rows import Row, Rows
 from pipeline.submit import Asking
+
+if TYPE_CHECKING:
+    from pipeline.questions.file import QuestionSet
+
+REMEMBERED = 4_096
+"""what rows bring themselves is often the same"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Questions:
     """What is asked about each picture; a caption when nothing is."""
 
-    question: tuple[str, ...]
-    system: str | None
-    max_tokens: int | None
-    temperature: float
-    seed: int | None
+    question: tuple[str, ...] = ()
+    template: tuple[Template, ...] = ()
+    file: QuestionSet | None = None
+    system: str | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether a person said what to ask."""
+        return bool(self.question or self.template or self.file)
 
     @property
     def given(self) -> bool:
         """Whether a person said anything about what to ask, or how."""
-        return bool(self.question or self.system or self.max_tokens or self.temperature) or self.seed is not None
+        return self.asked or self._manner(None) != AS_ALL
 
     def asking(self, defaults: Defaults, form: Form | None = None) -> Asking:
         """What is asked about a row: its own questions, else the command's."""
-        sampling = self._sampling(defaults)
-        plain = self.plain(defaults, form)
+        manner = self._manner(form)
+        questions = self._questions(defaults, form)
 
-        @functools.cache
-        def own(questions: tuple[str, ...], system: str | None) -> tuple[Prompt, ...]:
-            return tuple(Prompt.ask(question, system=system, sampling=sampling, form=form) for question in questions)
+        @lru_cache(REMEMBERED)
+        def own(texts: tuple[str, ...], system: str | None) -> tuple[Ask, ...]:
+            made = (Question(text=Template.literal(text), manner=_of(system).over(manner)) for text in texts)
+            return tuple(one.asking(defaults.max_tokens)(_nothing) for one in made)
 
-        def asked(row: Row) -> Sequence[Prompt]:
-            if row.prompts or not (row.questions or row.system):
-                return row.prompts or plain
-            return own(row.questions or self._texts(defaults), row.system or self.system)
+        @lru_cache(REMEMBERED)
+        def command(system: str | None) -> Callable[[Row], Sequence[Ask]]:
+            """The command's questions, with the system prompt of a row that has one."""
+            said = [one.with_system(system) if system else one for one in questions]
+            asks = [one.asking(defaults.max_tokens) for one in said]
+            if not any(one.fields for one in said):
+                always = tuple(ask(_nothing) for ask in asks)
+                return lambda row: always
+
+            def filled(row: Row) -> Sequence[Ask]:
+                values = Values(row)
+                return [ask(values) for ask in asks]
+
+            return filled
+
+        def asked(row: Row) -> Sequence[Ask]:
+            if row.prompts:
+                return Ask.all(row.prompts)
+            return own(row.questions, row.system) if row.questions else command(row.system)(row)
 
         return asked
 
     def plain(self, defaults: Defaults, form: Form | None = None) -> tuple[Prompt, ...]:
-        """The command's questions, as they are put to every picture that brings none."""
-        sampling = self._sampling(defaults)
-        texts = self._texts(defaults)
-        return tuple(Prompt.ask(text, system=self.system, sampling=sampling, form=form) for text in texts)
+        """The command's questions, as they are put to every picture that brings none, whatever was answered before."""
+        if fields := {field for one in self._questions(defaults, form) for field in one.fields}:
+            named = ", ".join(f"{{{field}}}" for field in sorted(fields))
+            raise UsageError(detail=f"Here all pictures are asked the same: leave {named} out of the questions.")
+        return tuple(ask.prompt for ask in self.asking(defaults, form)(Row(pictures=())))
 
-    def _texts(self, defaults: Defaults) -> tuple[str, ...]:
+    def checked(self, rows: Rows) -> Rows:
+        """The rows. Where questions use columns and the first row can have none, that is said at once."""
+        fields = {field for one in self._questions(Defaults(), None) for field in one.fields}
+        if not (columns := sorted(fields.difference(PLACES))):
+            return rows
+        first = next(rows, None)
+        if isinstance(first, Row) and first.columns is None and not (first.questions or first.prompts):
+            named = ", ".join(f"{{{field}}}" for field in columns)
+            detail = f"The questions use {named}, but pictures alone have only {{name}}, {{stem}} and {{directory}}."
+            raise UsageError(detail=f"{detail} Columns come with --manifest.")
+        return rows if first is None else chain([first], rows)
+
+    def _questions(self, defaults: Defaults, form: Form | None) -> tuple[Question, ...]:
         """Without a question of a person, the one that suits the model's family."""
-        return tuple(dict.fromkeys(self.question or (defaults.caption,)))
+        manner = self._manner(form)
+        literal = map(Template.literal, self.question if self.asked else (defaults.caption,))
+        found = [Question(text=text, manner=manner) for text in dict.fromkeys((*literal, *self.template))]
+        return (*found, *self._of_file(manner, len(found)))
 
-    def _sampling(self, defaults: Defaults) -> Sampling:
-        length = self.max_tokens or defaults.max_tokens
-        return Sampling(max_tokens=length, temperature=self.temperature, seed=self.seed)
+    def _of_file(self, manner: Manner, places: int) -> Iterator[Question]:
+        """The file's questions behind so many others. What it says of all of them, the command may say otherwise."""
+        if self.file is None:
+            return
+        common = manner.over(self.file.common)
+        for one in self.file.questions:
+            when = tuple(replace(condition, ask=condition.ask + places) for condition in one.when)
+            yield replace(one, manner=one.manner.over(common), when=when)
+
+    def _manner(self, form: Form | None) -> Manner:
+        return replace(
+            _of(self.system), form=form, max_tokens=self.max_tokens, temperature=self.temperature, seed=self.seed
+        )
 
     def spec(self) -> dict[str, Any]:
         return {
             "questions": list(self.question),
+            "templates": [template.source for template in self.template],
+            "file": None if self.file is None else self.file.data(),
             "system": self.system,
             "max_tokens": self.max_tokens,
             "temperature": self.temperature,
@@ -70,10 +131,43 @@ class Questions:
         }
 
 
+def _of(system: str | None) -> Manner:
+    return Manner(system=Template.literal(system) if system else None)
+
+
+def _nothing(field: str) -> str:
+    raise AssertionError(f"nothing fills in {field}")
+
+
+def _template(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Template, ...]:
+    return tuple(map(Template.parse, values))
+
+
+def _file(context: click.Context, parameter: click.Parameter, value: str | None) -> QuestionSet | None:
+    from pipeline.questions.file import read  # YAML costs a moment, which --help need not wait for
+
+    return None if value is None else read(value)
+
+
 question_options = together(
     "questions",
     Questions,
     click.option("-q", "--question", multiple=True, metavar="TEXT", help="What to ask. Repeatable; none: captions."),
+    click.option(
+        "-t",
+        "--template",
+        multiple=True,
+        callback=_template,
+        metavar="TEXT",
+        help="A question with {name}, {stem}, {directory} or {column} of each row in it. Repeatable.",
+    ),
+    click.option(
+        "--questions",
+        "file",
+        callback=_file,
+        metavar="FILE",
+        help="Questions from a YAML or JSON file, or a set that `pixmill prompts ls` lists.",
+    ),
     click.option("-s", "--system", metavar="TEXT", help="A system prompt for all questions."),
     click.option(
         "--max-tokens",
@@ -84,7 +178,6 @@ question_options = together(
     click.option(
         "--temperature",
         type=click.FloatRange(0, 2),
-        default=0.0,
         metavar="T",
         help="Sample with this temperature; 0, the default, always takes the likeliest token.",
     ),

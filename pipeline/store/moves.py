@@ -62,6 +62,12 @@ def open_items(connection: sa.Connection, ids: Collection[int]) -> None:
     connection.execute(_OPEN, {"ids": ids})
 
 
+def restart(connection: sa.Connection, ids: list[int], now: float, *, fresh: bool) -> None:
+    """These jobs, which have ended, are as good as new."""
+    move(connection, ids, now, {**AS_NEW, "queued": now, "fresh": fresh})
+    open_items(connection, ids)
+
+
 def put_back(
     connection: sa.Connection, ids: Collection[int], now: float, values: Values | None = None
 ) -> dict[int, State]:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -34,6 +37,23 @@ def test_the_migrated_schema_is_word_for_word_what_the_tables_would_make(empty_u
         tables.metadata.create_all(connection)
     assert words(engine) == migrated
     assert len(migrated) > 25
+    engine.dispose()
+
+
+def test_a_database_of_the_first_revision_keeps_what_it_holds(empty_url: str) -> None:
+    engine = database.connect(empty_url)
+    Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+    with engine.begin() as connection:
+        command.upgrade(migrations.config(connection), "0001")
+        columns = "id, name, origin, spec, state, lane, created"
+        connection.exec_driver_sql(f"INSERT INTO batches ({columns}) VALUES (7, 'a', 'run', '{{}}', 'completed', 1, 1)")
+        connection.exec_driver_sql("INSERT INTO batch_items (batch_id, row_no, ask_no, ended) VALUES (7, 0, 0, 2)")
+    database.upgrade(empty_url)
+    with engine.connect() as connection:
+        (item,) = connection.execute(sa.select(tables.batch_items))
+        assert (item.batch_id, item.ended, item.name) == (7, 2, None)
+        assert connection.execute(sa.select(tables.followups)).all() == []
+    assert database.current(empty_url) == migrations.HEAD
     engine.dispose()
 
 

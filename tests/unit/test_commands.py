@@ -216,8 +216,9 @@ def test_failures(pixmill: Screen) -> None:
 
 @pytest.mark.usefixtures("world")
 def test_retry_by_number(pixmill: Screen) -> None:
-    assert pixmill("failed", "retry", "3", "5") == "2 queued again.\n"
+    assert pixmill("failed", "retry", "3", "5") == "1 queued again.\n"
     assert "run again" in pixmill.err
+    assert "1 stay as they are: no batch lists them any more." in pixmill.err
     assert pixmill.json("failed", "show", "3")["state"] == "queued"
     pixmill("failed", "retry", "3", code=2)
     assert "Job 3 is queued" in pixmill.err
