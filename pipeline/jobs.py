@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
+from pipeline.conditions import Condition
+from pipeline.errors import InvalidAnswer
 from pipeline.locators import Picture
-from pipeline.prompts import Prompt, canonical
+from pipeline.prompts import Prompt, Sampling, canonical
+
+RETRIED_WITH = 0.7
+"""the temperature for another try at an answer that has to have a form"""
 
 
 class State(StrEnum):
@@ -69,15 +74,12 @@ class JobSpec:
     @functools.cached_property
     def key(self) -> bytes:
         """Equal for equal work: the pictures' places in order, the prompt, the model, the device class."""
-        digest = blake2b(self.prompt.digest, digest_size=16)
-        for picture in self.pictures:
-            digest.update(f"{picture.locator}\n{picture.size}\n{picture.mtime_ns}\n".encode())
-        digest.update(f"{self.model}\n{self.device_class}".encode())
-        return digest.digest()
+        places = "".join([f"{picture.locator}\n{picture.size}\n{picture.mtime_ns}\n" for picture in self.pictures])
+        asked = f"{places}{self.model}\n{self.device_class}".encode()
+        return blake2b(self.prompt.digest + asked, digest_size=16).digest()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """A row of a batch. `row` counts the input's rows, `ask` the questions within a row."""
 
     spec: JobSpec
@@ -85,6 +87,10 @@ class Item:
     ask: int = 0
     custom_id: str | None = None
     columns: Mapping[str, Any] | None = None
+    name: str | None = None
+    """the question's"""
+    when: tuple[Condition, ...] = ()
+    """asked only if all of these hold for answers of the same row, with lower `ask`"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,9 +104,21 @@ class Claim:
     model: str
     device_class: str | None
     crashes: int
+    attempts: int = 0
+    """tries that failed, since it was queued anew"""
+    failed_with: str | None = None
+    """the code of the last of them"""
     fresh: bool
     queued_s: float
     """how long the job had waited when it was claimed"""
+
+    @property
+    def sampling(self) -> Sampling:
+        """How tokens are chosen now: after an answer without the asked form not as before, which would repeat it."""
+        asked = self.prompt.sampling
+        if self.failed_with != InvalidAnswer.code or not asked.repeatable:
+            return asked
+        return replace(asked, temperature=asked.temperature or RETRIED_WITH, seed=(asked.seed or 0) + self.attempts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from pipeline.conditions import Condition
+
 CAPTION = "Describe this picture."
 MAX_TOKENS = 128
+MOST_PICTURES = 16
+"""pictures that one job may ask about; a family may take fewer"""
 
 Form = Mapping[str, Any]
 """the form an answer must have, as plain data"""
@@ -22,6 +26,8 @@ class Defaults:
 
     caption: str = CAPTION
     max_tokens: int = MAX_TOKENS
+    most_pictures: int = MOST_PICTURES
+    """how many one question may be about"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +93,20 @@ class Prompt:
         """Sixteen bytes that are equal when, and only when, the same thing is asked in the same way."""
         body = [list(self.messages), self.parameters, self.form]
         return blake2b(canonical(body), digest_size=16).digest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """A question as it is put to a row: its prompt, its name, and what earlier answers it depends on."""
+
+    prompt: Prompt
+    name: str | None = None
+    when: tuple[Condition, ...] = ()
+
+    @classmethod
+    def all(cls, prompts: Iterable[Prompt]) -> tuple[Ask, ...]:
+        """Questions without a name that depend on nothing."""
+        return tuple(cls(prompt=prompt) for prompt in prompts)
 
 
 def canonical(value: object) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import ModelBroken, ModelChanged
@@ -70,10 +70,8 @@ def to_ask(
 
 def _defaults(path: Path, family: str) -> Defaults:
     """What the build's manifest wants to be asked, else what suits its family."""
-    told = builds.manifest(path).get("defaults")
-    if told:
-        return Defaults(**told)
-    return FAMILIES[family].defaults if family in FAMILIES else Defaults()
+    usual = FAMILIES[family].defaults if family in FAMILIES else Defaults()
+    return replace(usual, **builds.manifest(path).get("defaults", {}))
 
 
 def _read(store: Store, path: Path, tell: Callable[[str], None]) -> KnownBuild:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from pipeline.prompts import Defaults
 
-BRIEFLY = Defaults(caption="Describe this picture in one or two sentences.")
+CAPTION = "Describe this picture in one or two sentences."
+BRIEFLY = Defaults(caption=CAPTION)
 """unasked, models of these families describe a picture in paragraphs"""
 
 
@@ -58,7 +59,13 @@ FAMILIES: Mapping[str, Family] = {
             npu_recipe="minicpm-v-npu",
             own_code=True,
         ),
-        Family(model_type="llava", title="LLaVA 1.5", recipe="llava", npu_recipe="llava-npu"),
+        Family(
+            model_type="llava",
+            title="LLaVA 1.5",
+            recipe="llava",
+            npu_recipe="llava-npu",
+            defaults=Defaults(caption=CAPTION, most_pictures=1),  # it was trained with one picture at a time
+        ),
         Family(
             model_type="phi3_v",
             title="Phi-3-vision, Phi-3.5-vision",

@@ -69,9 +69,12 @@ class Seen:
     others: int = 0
     folders: int = 0
     links: int = 0
+    unreadable: int = 0
 
     def why_none(self, *, recursive: bool) -> str:
         reasons = [_count(self.others, "other file")] if self.others else []
+        if self.unreadable:
+            reasons.append(f"{_count(self.unreadable, 'folder')} cannot be read")
         if self.left_out:
             reasons.append(f"{_count(self.left_out, 'picture')} left out by --include or --exclude")
         if self.unfit:
@@ -114,7 +117,7 @@ class Search:
         waiting = [""]
         while waiting:
             below = waiting.pop()
-            inside = entries(os.path.join(top, below), self._unreadable)
+            inside = entries(os.path.join(top, below).rstrip(os.sep) or os.sep, self._unreadable(seen))
             folders = [os.path.join(below, entry.name) for entry in inside if self._enterable(entry, below)]
             seen.folders += len(folders)
             if self.recursive:
@@ -138,7 +141,7 @@ class Search:
 
     def _pattern(self, pattern: str) -> Iterator[str]:
         seen = Seen()
-        for path in globs.expand(pattern, self._unreadable):
+        for path in globs.expand(pattern, self._unreadable(seen)):
             if is_picture(path):
                 yield from self._counted(path, path, seen)
             elif self.archives and is_archive(path) and is_archive(pattern) and os.path.isfile(path):
@@ -159,8 +162,12 @@ class Search:
         else:
             seen.left_out += 1
 
-    def _unreadable(self, folder: str, error: OSError) -> None:
-        self.note(f"{printable(folder or os.curdir)}: cannot be read ({(error.strerror or str(error)).lower()})")
+    def _unreadable(self, seen: Seen) -> Callable[[str, OSError], None]:
+        def note(folder: str, error: OSError) -> None:
+            seen.unreadable += 1
+            self.note(f"{printable(folder or os.curdir)}: cannot be read ({(error.strerror or str(error)).lower()})")
+
+        return note
 
 
 def _split_at_nul(stream: BinaryIO) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from pipeline.columns import spell
 from pipeline.tables import jobs
 
 _BATCHES = 0x70786D62
@@ -104,6 +105,32 @@ def _insert_text(postgres: bool, table: sa.Table, columns: tuple[str, ...], skip
     return f"INSERT INTO {table.name} ({names}) VALUES ({values}){rest}"
 
 
+def by_digest(
+    connection: sa.Connection,
+    table: sa.Table,
+    digest: str,
+    columns: Sequence[str],
+    digests: Collection[bytes],
+    *,
+    lock: bool = False,
+) -> Sequence[tuple[Any, ...]]:
+    """Rows by their digest, which is the first value of each. Locked in one order, as by `locked`.
+
+    Handed to the driver as they are, like rows that are inserted: of a known row's time a quarter went into
+    preparing these parameters (SQLAlchemy 2.1, SQLite 3.40, two cores).
+    """
+    if not digests:
+        return []
+    postgres = is_postgres(connection)
+    text = f"SELECT {digest}, {', '.join(columns)} FROM {table.name} WHERE {digest}"
+    if not postgres:
+        # The driver keeps prepared statements, and one with ten thousand places is large: so there are few sizes.
+        padded = (*digests, *[None] * ((1 << (len(digests) - 1).bit_length()) - len(digests)))
+        return connection.exec_driver_sql(f"{text} IN ({', '.join('?' * len(padded))})", padded).all()
+    order = " ORDER BY id FOR NO KEY UPDATE" if lock else ""
+    return connection.exec_driver_sql(f"{text} = ANY(%s){order}", (list(digests),)).all()
+
+
 def locked(query: sa.Select[Any]) -> sa.Select[Any]:
     """The query over jobs with its rows locked in one order, so that two transactions cannot wait for each other."""
     return query.order_by(jobs.c.id).with_for_update(of=jobs, key_share=True)
@@ -169,4 +196,4 @@ def plain_or_none(text: str | None) -> str | None:
 
 def as_json(value: object) -> str | None:
     """A value for a JSON column that is handed to the driver. None is no value."""
-    return None if value is None else json.dumps(value)
+    return None if value is None else spell(value)

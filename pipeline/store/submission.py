@@ -2,73 +2,129 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 import sqlalchemy as sa
 
+from pipeline.conditions import verdict
 from pipeline.errors import BatchUnknown
 from pipeline.jobs import BatchState, Item, State
 from pipeline.prompts import Prompt
+from pipeline.store import followups, linking
 from pipeline.store.batches import release, revive
-from pipeline.store.dialects import as_json, insert_rows, locked, plain, plain_or_none, reserve
+from pipeline.store.dialects import as_json, insert_rows, plain, plain_or_none, reserve
+from pipeline.store.followups import Place
+from pipeline.store.linking import is_run_again
 from pipeline.store.moves import THESE, set_lanes
-from pipeline.store.requeueing import restart
 from pipeline.store.values import Added, InvalidRow
-from pipeline.tables import batch_items, batches, job_images, jobs, prompts
+from pipeline.tables import answers, batch_items, batches, job_images, jobs, prompts
 
 Row = tuple[Any, ...]
 
-_RUN_AGAIN = (State.FAILED, State.CANCELLED)
-
 # The order of the columns in rows that go to the driver as they are.
-_JOB = ("id", "job_key", "prompt_id", "model", "device_class", "lane", "state", "created", "queued", "updated")
 _PICTURE = ("job_id", "position", "locator", "size", "mtime_ns")
 _PROMPT = ("digest", "messages", "parameters", "form", "question", "created")
-_ITEM = ("batch_id", "row_no", "ask_no", "job_id", "custom_id", "columns", "error_code", "error", "ended")
+_ITEM = ("batch_id", "row_no", "ask_no", "job_id", "custom_id", "columns", "error_code", "error", "ended", "name")
 
 _OF_BATCH = batch_items.c.batch_id == sa.bindparam("batch")
-_WITHIN = sa.select(batch_items.c.row_no, batch_items.c.ask_no, batch_items.c.job_id).where(
+# The columns as the text they were stored as.
+_SAID = (
+    batch_items.c.custom_id,
+    sa.cast(batch_items.c.columns, sa.Text),
+    batch_items.c.error_code,
+    batch_items.c.error,
+)
+_WITHIN = sa.select(batch_items.c.row_no, batch_items.c.ask_no, batch_items.c.job_id, *_SAID, batch_items.c.name).where(
     _OF_BATCH, batch_items.c.row_no.between(sa.bindparam("first"), sa.bindparam("last"))
+)
+_LAST_ANSWERS = (
+    sa.select(jobs.c.id, answers.c.text)
+    .join(answers, sa.and_(answers.c.job_id == jobs.c.id, answers.c.claim_token == jobs.c.claim_token))
+    .where(THESE)
 )
 _REMOVE = batch_items.delete().where(
     _OF_BATCH, batch_items.c.row_no == sa.bindparam("row"), batch_items.c.ask_no == sa.bindparam("ask")
 )
-T = TypeVar("T")
 
 
 def add(connection: sa.Connection, batch_id: int, items: Sequence[Item], now: float, *, force: bool) -> Added:
-    """Each item's job is made, linked or requeued; an item that stood at the same position is replaced."""
+    """Each item's job is made, linked or requeued; an item that stood at the same position is replaced.
+
+    A follow-up question is noted instead, and asked at once where earlier answers are known already.
+    """
     lane, over = _take_up(connection, batch_id)
-    known = _known(connection, [item.spec.key for item in items])
-    new = {item.spec.key: item for item in items if item.spec.key not in known}
+    asked = [item for item in items if not item.when]
+    later = [item for item in items if item.when]
+    # The jobs of follow-ups too, in one statement: all are locked in one order.
+    found = linking.known(connection, [item.spec.key for item in items])
+    known = found if not later else {key: found[key] for item in asked if (key := item.spec.key) in found}
+    new = {item.spec.key: item for item in asked if item.spec.key not in known}
     ids = {key: id for key, (id, _) in known.items()} | _insert_jobs(connection, new, lane, now)
-    again = [id for id, state in known.values() if state in _RUN_AGAIN or (force and state == State.DONE)]
-    _requeue(connection, known, again, now, force=force)
-    done = {id for id, state in known.values() if state == State.DONE}.difference(again)
-    _put_items(connection, batch_id, [_item_row(batch_id, item, ids[item.spec.key], done, now) for item in items], now)
+    again = linking.run_again(connection, known.values(), now, force=force)
+    done = {id for id, state in known.values() if state == State.DONE} - again
+    rows = [_item_row(batch_id, item, ids[item.spec.key], done, now) for item in asked]
+    _put_items(connection, batch_id, rows, now, noted={(item.row, item.ask) for item in later})
+    linking.heed_no_cache(connection, batch_id, {*again, *(ids[key] for key in new)})
     if over:
         release(connection, list(ids.values()), now)
     elif known:
         set_lanes(connection, THESE, now, ids=[id for id, _ in known.values()])
-    return _count([ids[item.spec.key] for item in items], {ids[key] for key in new}, set(again), done)
+    added = linking.count([ids[item.spec.key] for item in asked], {ids[key] for key in new}, again, done)
+    return added + _follow_up(connection, batch_id, items, now, force=force)
+
+
+def _follow_up(connection: sa.Connection, batch_id: int, items: Sequence[Item], now: float, *, force: bool) -> Added:
+    """Note the items that are follow-ups; ask those that can be decided already."""
+    if not items:
+        return Added()
+    asked = _prompt_ids(connection, {item.spec.prompt.digest: item.spec.prompt for item in items if item.when}, now)
+    followups.note(connection, batch_id, items, asked, force=force)
+    if not asked:
+        return Added()
+    return followups.follow(connection, {batch_id: {item.row for item in items if item.when}}, now, linking_now=True)
 
 
 def rehearse(connection: sa.Connection, items: Sequence[Item], *, force: bool) -> Added:
-    """What `add` would do, counted without doing it."""
-    query = sa.select(jobs.c.job_key, jobs.c.state).where(jobs.c.job_key.in_({item.spec.key for item in items}))
-    known = {bytes(key): state for key, state in connection.execute(query)}
-    again = {key for key, state in known.items() if state in _RUN_AGAIN or (force and state == State.DONE)}
-    done = {key for key, state in known.items() if state == State.DONE} - again
-    keys = [item.spec.key for item in items]
-    return _count(keys, set(keys).difference(known), again, done)
+    """What `add` would do, counted without doing it. The questions about a row come together."""
+    known = linking.look_up(connection, [item.spec.key for item in items])
+    again = {key for key, (_, state) in known.items() if is_run_again(state, force=force)}
+    done = {key for key, (_, state) in known.items() if state == State.DONE} - again
+    asked, waiting = items, 0
+    if any(item.when for item in items):
+        asked, waiting = _decided(items, _texts(connection, {known[key][0]: key for key in done}))
+    keys = [item.spec.key for item in asked]
+    return linking.count(keys, set(keys).difference(known), again, done) + Added(waiting=waiting)
+
+
+def _decided(items: Sequence[Item], texts: Mapping[bytes, str]) -> tuple[list[Item], int]:
+    """The items that would be asked, and how many wait for answers, when these are known."""
+    answered: defaultdict[int, dict[int, str | None]] = defaultdict(dict)
+    asked, waiting = [], 0
+    for item in items:
+        wanted = verdict(item.when, answered[item.row])
+        if wanted:
+            asked.append(item)
+        if wanted is not False:
+            answered[item.row][item.ask] = texts.get(item.spec.key) if wanted else None
+        waiting += wanted is None
+    return asked, waiting
+
+
+def _texts(connection: sa.Connection, keys: Mapping[int, bytes]) -> dict[bytes, str]:
+    """The answers of these jobs, which are done, by their keys."""
+    found = connection.execute(_LAST_ANSWERS, {"ids": list(keys)})
+    return {keys[job]: text for job, text in found}
 
 
 def add_invalid(connection: sa.Connection, batch_id: int, rows: Sequence[InvalidRow], now: float) -> None:
     """Rows that could not become a job stay in the batch with their reason."""
     _take_up(connection, batch_id)
     _put_items(connection, batch_id, [_invalid_row(batch_id, row, now) for row in rows], now)
+    numbers = [row.row for row in rows]
+    followups.forget(connection, batch_id, (min(numbers), 0), max(numbers))
 
 
 # --- jobs --------------------------------------------------------------------------------------
@@ -87,12 +143,6 @@ def _take_up(connection: sa.Connection, batch_id: int) -> tuple[int, bool]:
     return int(row.lane), row.state in (BatchState.CANCELLED, BatchState.EXPIRED)
 
 
-def _known(connection: sa.Connection, keys: Iterable[bytes]) -> dict[bytes, tuple[int, str]]:
-    """Key -> (id, state) of the jobs that exist. They are locked: none of them ends while it is linked."""
-    query = sa.select(jobs.c.job_key, jobs.c.id, jobs.c.state).where(jobs.c.job_key.in_(set(keys)))
-    return {bytes(key): (id, state) for key, id, state in connection.execute(locked(query))}
-
-
 def _insert_jobs(connection: sa.Connection, new: Mapping[bytes, Item], lane: int, now: float) -> dict[bytes, int]:
     if not new:
         return {}
@@ -103,7 +153,7 @@ def _insert_jobs(connection: sa.Connection, new: Mapping[bytes, Item], lane: int
         (ids[key], key, asked[item.spec.prompt.digest], item.spec.model, item.spec.device_class, *rest)
         for key, item in new.items()
     ]
-    insert_rows(connection, jobs, _JOB, rows)
+    insert_rows(connection, jobs, linking.JOB, rows)
     pictures = [
         (ids[key], position, picture.locator, picture.size, picture.mtime_ns)
         for key, item in new.items()
@@ -128,64 +178,60 @@ def _prompt_row(prompt: Prompt, now: float) -> Row:
     return (prompt.digest, *said, plain(prompt.question), now)
 
 
-def _requeue(
-    connection: sa.Connection, known: Mapping[bytes, tuple[int, str]], again: list[int], now: float, *, force: bool
-) -> None:
-    if again:
-        restart(connection, again, now, fresh=force)
-    if force and (waiting := [id for id, state in known.values() if state == State.QUEUED]):
-        connection.execute(jobs.update().where(THESE).values(fresh=True), {"ids": waiting})
-
-
-def _count(linked: Iterable[T], new: set[T], again: set[T], done: set[T]) -> Added:
-    """Of several items with one job the first counts as what became of the job, the others as links."""
-    counts: Counter[str] = Counter()
-    seen: set[T] = set()
-    for job in linked:
-        first = job not in seen
-        seen.add(job)
-        kind = "new" if first and job in new else "requeued" if first and job in again else "linked_pending"
-        counts["linked_done" if job in done else kind] += 1
-    return Added(**counts)
-
-
 # --- items -------------------------------------------------------------------------------------
 
 
 def _item_row(batch_id: int, item: Item, job: int, done: set[int], now: float) -> Row:
     ended = now if job in done else None
-    columns = None if item.columns is None else as_json(dict(item.columns))
-    return (batch_id, item.row, item.ask, job, plain_or_none(item.custom_id), columns, None, None, ended)
+    columns = None if item.columns is None else as_json(item.columns)
+    return (
+        batch_id,
+        item.row,
+        item.ask,
+        job,
+        plain_or_none(item.custom_id),
+        columns,
+        None,
+        None,
+        ended,
+        plain_or_none(item.name),
+    )
 
 
 def _invalid_row(batch_id: int, row: InvalidRow, now: float) -> Row:
-    columns = None if row.columns is None else as_json(dict(row.columns))
-    return (batch_id, row.row, 0, None, plain_or_none(row.custom_id), columns, row.code, plain(row.message), now)
+    columns = None if row.columns is None else as_json(row.columns)
+    return (batch_id, row.row, 0, None, plain_or_none(row.custom_id), columns, row.code, plain(row.message), now, None)
 
 
-def _put_items(connection: sa.Connection, batch_id: int, rows: Sequence[Row], now: float) -> None:
-    if not rows:
+def _put_items(
+    connection: sa.Connection, batch_id: int, rows: Sequence[Row], now: float, *, noted: Collection[Place] = ()
+) -> None:
+    """Items, instead of those that stood there. What stands where a follow-up is noted is left to that."""
+    if not (rows or noted):
         return
     placed = {(row[1], row[2]): row for row in rows}
-    replaced = _clear(connection, batch_id, placed.keys())
+    replaced = _clear(connection, batch_id, placed, noted)
     insert_rows(connection, batch_items, _ITEM, list(placed.values()))
     release(connection, list(replaced.difference(row[3] for row in rows)), now)
 
 
-def _clear(connection: sa.Connection, batch_id: int, places: Collection[tuple[int, int]]) -> set[int]:
+def _clear(connection: sa.Connection, batch_id: int, placed: dict[Place, Row], noted: Collection[Place]) -> set[int]:
     """Remove what an earlier submission under this name put at these places, and say which jobs that were.
 
+    What stands there as it is to be stays, and is taken out of `placed`: most of what is submitted again is known.
     A row may be split between two calls, so of its questions only those beyond the last one given go.
     """
     last: dict[int, int] = {}
-    for row, ask in places:
+    for row, ask in chain(placed, noted):
         last[row] = max(ask, last.get(row, 0))
     given = {"batch": batch_id, "first": min(last), "last": max(last)}
-    stale = [
-        (row, ask, job)
-        for row, ask, job in connection.execute(_WITHIN, given)
-        if (row, ask) in places or (row in last and ask > last[row])
-    ]
+    stale: list[tuple[int, int, int | None]] = []
+    for row, ask, *said in connection.execute(_WITHIN, given).all():
+        wished = placed.get((row, ask))
+        if wished is not None and tuple(said) == (*wished[3:8], wished[9]):
+            del placed[row, ask]
+        elif wished is not None or ask > last.get(row, ask):
+            stale.append((row, ask, said[0]))
     if stale:
         connection.execute(_REMOVE, [{"batch": batch_id, "row": row, "ask": ask} for row, ask, _ in stale])
     return {job for _, _, job in stale if job is not None}

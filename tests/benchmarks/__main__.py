@@ -7,10 +7,12 @@ import sys
 
 SUITE = (
     ("bench_store",),
+    ("bench_manifest",),
     ("bench_activity",),
     ("bench_feeder",),
     ("bench_celery",),
     ("bench_run", "both"),
+    ("bench_questions",),
     ("bench_compress",),
 )
 

@@ -188,6 +188,11 @@ class TestNotes:
         monkeypatch.setattr(os, "scandir", refuse)
         assert find("in", recursive=True) == ["in/a.jpg"]
         assert notes == ["in/private: cannot be read (permission denied)"]
+        assert find("in/private") == []
+        assert notes[1:] == [
+            "in/private: cannot be read (permission denied)",
+            "in/private: no pictures (1 folder cannot be read)",
+        ]
 
 
 class TestPatterns:

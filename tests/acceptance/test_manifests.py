@@ -1,0 +1,78 @@
+"""Manifests, from a file of rows to answers that carry their ids and columns."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+from tests.house import draw_many
+from tests.program import Program
+
+SHORT = ("--max-tokens", "4", "--unverified")
+HEAD = "nr,file_name,question,also,shop"
+
+
+def manifest(program: Program, *lines: str) -> Path:
+    """A compressed manifest beside its pictures."""
+    path = program.folder / "shop" / "rows.csv.gz"
+    if not path.exists():
+        draw_many(path.parent, 4)
+    path.write_bytes(gzip.compress("\n".join([HEAD, *lines, ""]).encode()))
+    return path
+
+
+def test_rows_are_answered_with_their_ids_and_columns_and_a_grown_manifest_only_adds(program: Program) -> None:
+    rows = ["a-1,00000.bmp,What?,Where?,Oslo", "a-2,00001.bmp", "a-3,00002.bmp,Who?,,Rome"]
+    path = manifest(program, *rows)
+    command = ("run", "--manifest", str(path), "--id-col", "nr", "--question-col", "question", "--question-col", "also")
+    command = (*command, "--name", "mine", "--json", *SHORT)
+
+    rehearsed = program(*command, "--dry-run")
+    assert rehearsed.json["new"] == 3
+    assert rehearsed.json["errors"] == ["line 3: it has 2 cells, the first line names 5 columns"]
+    assert (rehearsed.json["answers_per_second"], rehearsed.json["seconds"]) == (None, None)
+    assert "Columns: image 'file_name'; one other passes through." in rehearsed.err
+
+    first = program(*command, code=3).json
+    assert (first["total"], first["answered_now"], first["failed"]) == (4, 3, 1)
+    found = program("export", "--format", "jsonl", "-o", "-", "--batch", "mine").lines
+    assert [(item["custom_id"], item["question"], item["columns"]) for item in found] == [
+        ("a-1", "What?", {"shop": "Oslo"}),
+        ("a-1", "Where?", {"shop": "Oslo"}),
+        (None, None, None),
+        ("a-3", "Who?", {"shop": "Rome"}),
+    ]
+    assert found[2]["error"]["code"] == "row_invalid"
+
+    manifest(program, *rows, "a-4,00003.bmp,What?,,Bonn")
+    again = program(*command, code=3).json
+    assert (again["answered_now"], again["known_before"], again["failed"]) == (1, 3, 1)
+
+    told = program(*command[:-4], *SHORT, "--dry-run").out
+    assert told.splitlines()[0] == "1 rows that cannot be asked about; 4 known already."
+    more = program("run", "--manifest", str(path), "-q", "New?", *SHORT, "--dry-run").out
+    assert "as measured on the last 4 answers of this model." in more
+
+
+def test_a_manifest_from_standard_input_and_one_that_names_no_pictures(program: Program) -> None:
+    draw_many(program.folder, 2)
+    lines = "".join(json.dumps({"image": f"0000{n}.bmp", "prompt": "What?"}) + "\n" for n in range(2))
+    outcome = program("run", "--manifest", "-", "--json", *SHORT, input=lines).json
+    assert (outcome["done"], outcome["total"]) == (2, 2)
+    refused = program("run", "--manifest", "-", *SHORT, input="colour,shape\nred,round\n", code=2)
+    assert "say which with --image-col. It has 'colour', 'shape'." in refused.err
+    both = program("run", ".", "--manifest", "-", *SHORT, code=2)
+    assert "name no others beside it" in both.err
+    assert "--id-col is about a --manifest" in program("run", ".", "--id-col", "x", *SHORT, code=2).err
+
+
+def test_several_pictures_at_once_are_refused_where_the_model_takes_one(program: Program) -> None:
+    path = program.folder / "pairs.jsonl"
+    path.write_text('{"pair": ["a.bmp", "b.bmp"], "question": "Which?"}\n')
+    refused = program("run", "--manifest", str(path), "--images-col", "pair", *SHORT, code=2)
+    assert "--images-col: this model takes one picture at a time" in refused.err
+    guessed = program.folder / "guessed.jsonl"
+    guessed.write_text('{"images": ["a.bmp", "b.bmp"], "question": "Which?"}\n')
+    told = program("run", "--manifest", str(guessed), "--dry-run", *SHORT).out
+    assert "line 1: the row cannot be used: it asks about 2 pictures at once, and this model takes one" in told
