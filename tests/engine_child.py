@@ -103,6 +103,15 @@ class EngineChild:
         os.pwrite(self._pixels.fd, pixels.tobytes(), offset)
         return Frame(offset=offset, width=width, height=height)
 
+    def free(self, frame: Frame) -> None:
+        self._pixels.free(frame.offset)
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds the process has used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def request(
         self, question: str, *frames: Frame, system: str | None = None, sampling: Sampling | None = None
     ) -> Request:

@@ -15,8 +15,8 @@ from pipeline.prompts import Defaults, Prompt, Sampling
 from pipeline.store import Store
 from pipeline.store.values import Added, BuildFacts, Counts
 from pipeline.submit import ask_each, submit
-from workers.decoders import DecodeLimits
 from workers.engine.requests import EngineConfig
+from workers.limits import DecodeLimits
 from workers.local import LocalRun, Stop
 from workers.worker import Worker, WorkerConfig
 

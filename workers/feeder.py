@@ -19,9 +19,12 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-from pipeline.errors import CODES, EngineCrashed, EngineStalled, PixmillError, RowInvalid
+from pipeline import forms
+from pipeline.errors import CODES, EngineCrashed, EngineStalled, InvalidAnswer, PixmillError, RowInvalid
+from pipeline.forms import Reading
 from pipeline.jobs import Answer, CacheHit, Claim, Failure, State, content_key
 from pipeline.owner import Owner
+from pipeline.prompts import MOST_PICTURES
 from pipeline.rate import Rate
 from pipeline.store import Store
 from pipeline.store.values import Lease
@@ -32,7 +35,7 @@ from workers.engine.requests import Completion, Request
 from workers.patience import Patience
 from workers.pictures import Pictures
 from workers.tray import Ticket, Tray
-from workers.work import MOST_PICTURES, Places, Work
+from workers.work import Places, Work
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +100,7 @@ class Feeder:
         self._rate = Rate(RATE_WINDOW_S)
         self._doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         weakref.finalize(self, os.close, self._doorbell)  # not sooner: other threads may ring at any time
+        pictures.wake_with(self._ring)
         self.tally: Counter[str] = Counter()
         """done, cached, failed, cancelled, retried, lost, crashes: what this feeder saw"""
         self.drain_asked: Future[None] = Future()
@@ -180,7 +184,8 @@ class Feeder:
 
     def _claim(self) -> None:
         """Claim in groups as places come free: one by one would cost a transaction each."""
-        room = self._places.held - len(self._held)
+        fetching = min(self._pictures.fetching, self._places.fetching)
+        room = self._places.held + fetching - len(self._held)
         if not len(self._tray) or (room < self._places.group and self._held):
             return
         group = self._tray.take(room)
@@ -229,7 +234,14 @@ class Feeder:
         room = self._places.in_flight - len(self._asked)
         if room < self._places.group > len(self._ready):
             return  # the engine has enough: one look into the cache serves several jobs
-        self._submit(self._unanswered([self._ready.popleft() for _ in range(min(room, len(self._ready)))]))
+        self._submit(self._unanswered(self._next(room)))
+
+    def _next(self, count: int) -> list[Work]:
+        """So many ready jobs, and the rest of those about the last one's pictures: the engine encodes them once."""
+        taken: list[Work] = []
+        while self._ready and (len(taken) < count or (taken and self._ready[0].pictures == taken[-1].pictures)):
+            taken.append(self._ready.popleft())
+        return taken
 
     def _unanswered(self, works: Iterable[Work]) -> list[Work]:
         """Those the engine must be asked: no refused picture, nothing in the cache, nothing asked already."""
@@ -276,7 +288,7 @@ class Feeder:
             future.add_done_callback(self._note_answer(request.id))
 
     def _request(self, work: Work) -> Request:
-        sampling = work.claim.prompt.sampling
+        sampling = work.claim.sampling
         if not sampling.repeatable:
             # rng_seed is 0 by default (openvino-genai 2026.4): unseeded sampling would repeat itself.
             sampling = replace(sampling, seed=secrets.randbits(31))
@@ -305,7 +317,7 @@ class Feeder:
                 continue
             match done.exception():
                 case None:
-                    self._end(work, self._answer(work, done.result()))
+                    self._end(work, self._answered(work, done.result()))
                 case EngineDied() as died:
                     crashed.append((work, died))
                 case Refused() as refusal:
@@ -315,11 +327,30 @@ class Feeder:
         if crashed:
             self._count_crash(crashed)
 
-    def _answer(self, work: Work, completion: Completion) -> Answer:
+    def _answered(self, work: Work, completion: Completion) -> Ending:
+        """The answer, if it has the form that was asked for."""
+        form = work.claim.prompt.form
+        if form is None:
+            return self._answer(work, completion, Reading(completion.text, None))
+        self._note_unheld()
+        try:
+            return self._answer(work, completion, forms.read(form, completion.text))
+        except InvalidAnswer as error:
+            return self._failure(work, Refused(error.code, f"{error}{_cut(completion)}"))
+
+    def _note_unheld(self) -> None:
+        """Count the answers whose form was only asked for, since this engine cannot hold a model to one."""
+        if self._engine.runtime and self._engine.runtime.options.get("holds_forms") is False:
+            if not self.tally["unheld"]:
+                log.warning("action=forms_unheld reason=the vocabulary of the tokenizer cannot be read")
+            self.tally["unheld"] += 1
+
+    def _answer(self, work: Work, completion: Completion, reading: Reading) -> Answer:
         return Answer(
             job=work.id,
             token=work.claim.token,
-            text=completion.text,
+            text=reading.text,
+            parsed=reading.value,
             finish_reason=completion.finish_reason,
             prompt_tokens=completion.prompt_tokens,
             answer_tokens=completion.answer_tokens,
@@ -335,8 +366,11 @@ class Feeder:
         )
 
     def _refuse(self, work: Work, why: Refused, *, final: bool = False) -> None:
+        self._end(work, self._failure(work, why, final=final))
+
+    def _failure(self, work: Work, why: Refused, *, final: bool = False) -> Failure:
         assert why.code in CODES, why.code
-        failure = Failure(
+        return Failure(
             job=work.id,
             token=work.claim.token,
             code=why.code,
@@ -344,7 +378,6 @@ class Feeder:
             pictures=work.reads,
             final=final,
         )
-        self._end(work, failure)
 
     def _count_crash(self, crashed: Sequence[tuple[Work, EngineDied]]) -> None:
         """The engine died with these inside: it counts for each, and they are asked again."""
@@ -499,6 +532,12 @@ class Feeder:
         finally:
             self._tray.close()
             self._drop(list(self._held.values()))
+
+
+def _cut(completion: Completion) -> str:
+    """What to do about an answer that ended where it had to, not where it wanted to."""
+    cut = f"; it was cut after {completion.answer_tokens} tokens, and --max-tokens allows more"
+    return cut if completion.finish_reason == "length" else ""
 
 
 def _outcome(ending: Ending, state: State | None, written: bool) -> str:

@@ -95,6 +95,8 @@ class LocalRun:
     stop: Stop
     tell: Callable[[Counts], None]
     note: Callable[[str], None] = lambda text: None
+    follow: Callable[[int | None], None] = lambda end: None
+    """is called often, for whoever writes down what has ended; rows from there on are still to be submitted"""
     submitting: bool = True
     """whether there may be more items than were seen yet"""
     added: Added = field(default_factory=Added)
@@ -120,6 +122,7 @@ class LocalRun:
                         worker.ended.add_done_callback(lambda _: self.stop.wake())
                         worker.drain_asked.add_done_callback(lambda _: self.stop.ask())
                         self.tally = worker.feeder.tally
+                    self._follow()
                     if worker:
                         self._turn(worker)
                     if self.stop.times or self.state in GIVEN_UP:
@@ -134,9 +137,14 @@ class LocalRun:
 
     def _finish(self, worker: Worker) -> None:
         while not self.stop.times and not self._complete(worker):
+            self._follow()
             self.stop.wait(LOOK_EVERY_S)
         if self.stop.times:
             self._wind_up(worker)
+
+    def _follow(self) -> None:
+        # Of an input with one question a row, as batch files have, so many rows are there as items were added.
+        self.follow(self.added.total if self.submitting else None)
 
     def _turn(self, worker: Worker) -> bool:
         """Keep tickets coming, pass on what ended the worker, say how things stand. Whether it is busy."""
@@ -187,6 +195,7 @@ class LocalRun:
         while not worker.ended.done() and self.stop.times < 2:
             if self._count_is_due:
                 self._count()
+            self._follow()
             self.stop.wait(LOOK_EVERY_S)
         if worker.ended.done():
             worker.ended.result()

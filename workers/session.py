@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
@@ -42,6 +42,8 @@ class Outcome:
     counts: Counts
     added: Added
     cached: int
+    unheld: int = 0
+    """answers whose form could only be checked"""
     seconds: float
     engine: Figures
     interrupted: bool
@@ -52,6 +54,11 @@ class Outcome:
     def asked(self) -> int:
         """Items answered now, by the engine or from the cache."""
         return self.counts.done - self.added.linked_done
+
+    @property
+    def complete(self) -> bool:
+        """Whether each item has ended."""
+        return self.all_seen and not self.interrupted and not self.counts.unfinished
 
     @property
     def rate(self) -> float | None:
@@ -74,6 +81,7 @@ class Outcome:
             "known_before": self.added.linked_done,
             "answered_now": self.asked,
             "cached": self.cached,
+            "unheld": self.unheld,
             "seconds": round(self.seconds, 3),
             "answers_per_second": None if self.rate is None else round(self.rate, 3),
             "load_seconds": round(self.engine.load_s, 3),
@@ -87,6 +95,8 @@ class Outcome:
         parts = {"answered now": self.asked, "from the cache": self.cached, "known before": known}
         rate = f", {self.rate:,.1f} answers/s" if self.rate else ""
         yield f"{counted(parts)}; {number(self.counts.failed)} failed. {duration(self.seconds)}{rate}."
+        if self.unheld:
+            yield "This model cannot be held to a form: answers were checked, and asked again where they had another."
         if self.counts.failed:
             yield f"Why they failed: pixmill failed ls --batch {self.batch.name}"
         if self.state in GIVEN_UP:
@@ -111,8 +121,15 @@ class Session:
     unverified: bool = False
     """whether a build may be asked that was never seen working on its device"""
 
-    def answer(self, batch: OpenBatch, entries: Iterable[Entry], *, force: bool = False) -> Outcome:
-        """Submit and answer, until all entries have ended or a person stops it."""
+    def answer(
+        self,
+        batch: OpenBatch,
+        entries: Iterable[Entry],
+        *,
+        force: bool = False,
+        follow: Callable[[int | None], None] = lambda end: None,
+    ) -> Outcome:
+        """Submit and answer, until all entries have ended or a person stops it. `follow`: see `LocalRun`."""
         begun = time.monotonic()
 
         def start_worker() -> Worker:
@@ -130,6 +147,7 @@ class Session:
             stop=Stop(),
             tell=lambda counts: self._tell(counts, growing=local.submitting),
             note=self.progress.note,
+            follow=follow,
         )
         with interruptible(local.stop):
             counts = local.work(submit(self.store, batch.id, local.stop.watch(entries), force=force))
@@ -139,6 +157,7 @@ class Session:
             counts=counts,
             added=local.added,
             cached=local.tally["cached"],
+            unheld=local.tally["unheld"],
             seconds=time.monotonic() - begun,
             engine=local.figures,
             interrupted=local.stop.times > 0,

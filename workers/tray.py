@@ -44,8 +44,12 @@ class Tray:
         return ticket.ended
 
     def take(self, count: int) -> list[tuple[int, Ticket]]:
+        """So many jobs, and the rest of the last one's ticket: it has all the questions about a picture."""
+        taken: list[tuple[int, Ticket]] = []
         with self._lock:
-            return [self._jobs.popleft() for _ in range(min(count, len(self._jobs)))]
+            while self._jobs and (len(taken) < count or (taken and self._jobs[0][1] is taken[-1][1])):
+                taken.append(self._jobs.popleft())
+        return taken
 
     def clear(self) -> None:
         """Nothing comes of what waits: its tickets end."""

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 from pipeline.errors import Cancelled
 from pipeline.jobs import Claim, PictureRead
+from pipeline.prompts import MOST_PICTURES
+from pipeline.queue import TICKET
 from workers.child import Refused
 from workers.pictures import Loaded
 from workers.tray import Ticket
-
-MOST_PICTURES = 16
-"""Pictures that one job may ask about."""
 
 
 @dataclass(eq=False, slots=True)
@@ -65,8 +64,13 @@ class Places:
 
     @property
     def held(self) -> int:
-        """In flight, and as many again as run whose pictures are being opened."""
+        """In flight, and as many again as run whose pictures are being opened. The last ticket may exceed it."""
         return 3 * self.running
+
+    @property
+    def fetching(self) -> int:
+        """So many more while that many pictures are being fetched: a slow server is not to keep all others out."""
+        return 8 * self.running
 
     @property
     def group(self) -> int:
@@ -79,7 +83,7 @@ class Places:
 
         They cost nothing until they are filled, which the budget bounds.
         """
-        return self.held * MOST_PICTURES
+        return (self.held + self.fetching + TICKET) * MOST_PICTURES
 
     @property
     def tickets(self) -> int:

@@ -9,15 +9,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from pipeline import blobs
 from pipeline.models import Model
 from pipeline.options import EngineOptions
 from pipeline.owner import Owner
+from pipeline.remote.fetcher import FetchLimits
 from pipeline.settings import Settings
 from pipeline.store import Store
-from workers.decoders import DecodeLimits, Decoders
+from workers.decoders import Decoders
 from workers.engine.client import Engine
 from workers.engine.requests import EngineConfig
 from workers.feeder import Feeder
+from workers.fetching import Fetching
+from workers.limits import DecodeLimits
 from workers.pictures import Pictures
 from workers.pixels import Pixels
 from workers.work import Places
@@ -30,6 +34,10 @@ class WorkerConfig:
     engine: EngineConfig
     limits: DecodeLimits
     media_root: Path | None = None
+    blobs: Path | None = None
+    """where pictures lie that rows brought with them"""
+    fetch: FetchLimits | None = None
+    """what may be fetched from elsewhere: this worker's own settings say it, not those of who submitted"""
     decoders: int = 2
     stall_s: float = 300.0
     lease_s: float = 30.0
@@ -54,6 +62,8 @@ class WorkerConfig:
             engine=engine,
             limits=DecodeLimits.of(settings),
             media_root=settings.media_root,
+            blobs=blobs.folder(settings),
+            fetch=FetchLimits.of(settings),
             stall_s=settings.engine_stall_seconds,
         )
 
@@ -67,6 +77,7 @@ class Worker:
         self._pixels = Pixels(self.places.pictures, config.limits.max_pixels, config.pixel_budget)
         self.engine = Engine(config.engine, self._pixels.fd, stall_s=config.stall_s)
         self.decoders = Decoders(config.decoders, config.limits, self._pixels.fd)
+        self._fetching = Fetching(config.fetch) if config.fetch else None
         self._model, self._config = model, config
         self._ended: Future[None] = Future()
 
@@ -76,7 +87,7 @@ class Worker:
             self._store,
             self.engine,
             self.decoders,
-            Pictures(self.decoders, self._pixels, config.media_root),
+            Pictures(self.decoders, self._pixels, config.media_root, config.blobs, self._fetching),
             places=self.places,
             join=self._join,
             build=model.build,
@@ -93,6 +104,8 @@ class Worker:
         """End at once: what still runs is given back."""
         self.feeder.stop(grace_s=0)
         self._thread.join()
+        if self._fetching:
+            self._fetching.close()
         self.engine.close()
         self.decoders.close()
         self._pixels.close()

@@ -191,6 +191,29 @@ def test_a_slow_picture_is_given_up(start: Start, tmp_path: Path) -> None:
     assert decoder.decode(tmp_path / "quick.ppm")[0] == "decoded"
 
 
+def test_time_in_which_it_was_stopped_does_not_count(start: Start, tmp_path: Path) -> None:
+    """Ctrl-Z in the middle of a picture, for longer than a picture may take."""
+    path = tmp_path / "slow.png"
+    path.write_bytes(bomb(9_000))
+    decoder = start(seconds=2.0)
+    idle = worked(decoder.process.pid)
+    decoder.wire.send("decode", {"id": 1, "path": quote_from_bytes(os.fsencode(path)), "offset": 0, "room": 1 << 30})
+    while worked(decoder.process.pid) == idle:
+        pass
+    decoder.process.send_signal(signal.SIGSTOP)
+    assert not decoder.wire.wait(3.0)
+    decoder.process.send_signal(signal.SIGCONT)
+    assert decoder.wire.wait(60)
+    ((kind, _),) = decoder.wire.receive()
+    assert kind == "decoded"
+
+
+def worked(pid: int) -> int:
+    """The hundredths of a second that a process has computed so far."""
+    facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(facts[11]) + int(facts[12])
+
+
 def test_a_picture_that_takes_too_much_memory(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     path.write_bytes(bomb(9_000))

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from pipeline.errors import SetupError
 from pipeline.prompts import Sampling
 from workers.child import Refused
 from workers.engine.client import Engine, EngineDied
-from workers.engine.requests import Completion, EngineConfig, Request
+from workers.engine.requests import Completion, EngineConfig, Frame, Request
 
 Start = Callable[..., Engine]
 
@@ -22,6 +23,7 @@ Start = Callable[..., Engine]
 @pytest.fixture
 def start() -> Iterator[Start]:
     pixels = os.memfd_create("pixels")
+    os.ftruncate(pixels, 4096)
     engines: list[Engine] = []
 
     def begin(stall_s: float = 60.0, model: str = "", engine: str = "fake", **script: Any) -> Engine:
@@ -113,6 +115,27 @@ def test_silence_with_work_inside_is_a_stall(start: Start) -> None:
     died = hanging.exception()
     assert isinstance(died, EngineDied) and died.stalled
     assert results(engine, [engine.submit(request(2))])
+
+
+def together(*questions: str) -> list[Request]:
+    frame = Frame(offset=0, width=1, height=1)
+    return [replace(request(id, question), frames=(frame,)) for id, question in enumerate(questions)]
+
+
+def test_a_wave_that_gets_on_is_no_stall(start: Start) -> None:
+    engine = start(stall_s=1.6, step_s=0.05, tokens=(80, 80))
+    futures = engine.submit_all(together("What?", "Where?"))
+    results(engine, futures)
+    assert len({future.result().vision_s for future in futures}) == 1, "they rode together"
+    assert all(future.result().total_s > 2 * engine.stall_s for future in futures)
+
+
+def test_a_wave_that_hangs_is_a_stall(start: Start) -> None:
+    engine = start(stall_s=1.2, stall_on="hang")
+    futures = engine.submit_all(together("hang", "Where?"))
+    until(engine, lambda: all(future.done() for future in futures))
+    died = [future.exception() for future in futures]
+    assert all(isinstance(each, EngineDied) and each.stalled for each in died)
 
 
 def test_silence_without_work_is_none(start: Start) -> None:

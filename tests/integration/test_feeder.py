@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,12 +18,13 @@ from pipeline.errors import EngineFailed
 from pipeline.jobs import Item, JobSpec
 from pipeline.locators import Picture
 from pipeline.owner import Owner
-from pipeline.prompts import Prompt
+from pipeline.prompts import Prompt, Sampling
 from pipeline.store import Store
 from pipeline.store.values import Added, Counts
 from pipeline.submit import ask_each, submit
 from tests.house import House, colour, draw, draw_many, saying
 from workers.decoders import AHEAD
+from workers.engine.requests import Completion, Request
 from workers.local import Stop
 
 
@@ -39,6 +42,45 @@ def test_every_question_about_every_picture_is_answered_about_that_picture(house
     outcome = house.run(paths, ["What?", "Where?"])
     assert (outcome.counts.total, outcome.counts.done) == (100, 100)
     assert texts(house) == Counter(saying(q, n) for n in range(50) for q in ("What?", "Where?"))
+
+
+@pytest.mark.parametrize("questions", [3, 4, 7])
+def test_all_questions_about_a_picture_reach_the_engine_together(
+    house: House, tmp_path: Path, questions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.max_num_seqs = 8
+    house.script = {"step_s": 0.001, "tokens": (1, 5)}
+    worker = house.worker()
+    asked: list[list[int]] = []
+    submit_all = worker.engine.submit_all
+
+    def watched(requests: Sequence[Request]) -> list[Future[Completion]]:
+        asked.append([request.frames[0].offset for request in requests])
+        return submit_all(requests)
+
+    monkeypatch.setattr(worker.engine, "submit_all", watched)
+    wanted = [f"question {number}?" for number in range(questions)]
+    assert house.run(draw_many(tmp_path / "in", 30), wanted, worker=worker).counts.done == 30 * questions
+    torn = [group for offsets in asked for group in Counter(offsets).values() if group % questions]
+    assert not torn
+    assert len(asked) > 5, "all at once would prove nothing"
+
+
+def test_equal_pictures_with_several_questions_are_asked_about_once(house: House, tmp_path: Path) -> None:
+    twins = [draw(tmp_path / f"{name}.bmp", 1) for name in "abcdef"]
+    outcome = house.run(twins, ["What?", "Where?", "Who?"])
+    assert (outcome.counts.done, outcome.tally["cached"]) == (18, 15)
+    assert texts(house) == Counter({saying(question, 1): 6 for question in ("What?", "Where?", "Who?")})
+
+
+def test_a_question_that_kills_the_engine_in_a_wave_costs_one_job(house: House, tmp_path: Path) -> None:
+    house.script = {"die_on": "deadly", "step_s": 0.002, "tokens": (1, 5)}
+    (path,) = draw_many(tmp_path / "in", 1)
+    outcome = house.run([path], ["What?", "deadly?", "Where?"])
+    assert (outcome.counts.done, outcome.counts.failed) == (2, 1)
+    (failed,) = house.store.views.failed()
+    assert failed.error_code == "engine_crashed"
+    assert texts(house) == Counter([saying("What?", 0), saying("Where?", 0)])
 
 
 def test_running_again_asks_nothing(house: House, tmp_path: Path) -> None:
@@ -342,3 +384,56 @@ def test_jobs_with_many_pictures_do_not_wait_for_each_other_for_ever(house: Hous
     specs = [JobSpec(pictures=group, prompt=Prompt.ask("What?"), model="fake") for group in groups]
     outcome = house.run_items(Item(spec=spec, row=row) for row, spec in enumerate(specs))
     assert outcome.counts.done == 5
+
+
+# --- answers with a form -----------------------------------------------------------------------------
+
+
+def run_held(house: House, paths: list[Path], form: dict[str, object], **sampling: object) -> Counts:
+    prompt = Prompt.ask("What?", form=form, sampling=Sampling(**sampling))  # type: ignore[arg-type]
+    return house.run_items(ask_each([Picture.at(path, None) for path in paths], [prompt], house.alias)).counts
+
+
+def test_an_answer_of_the_asked_form_is_stored_with_its_value(house: House, tmp_path: Path) -> None:
+    house.script = {"text": " YES. "}
+    paths = [draw(tmp_path / "a.bmp", 1), draw(tmp_path / "b.bmp", 1)]
+    assert run_held(house, paths, {"kind": "yes_no"}).done == 2
+    rows = list(house.store.views.answers())
+    assert [(row.text, row.parsed) for row in rows] == [("yes", True)] * 2
+    assert sum(row.cached_from is not None for row in rows) == 1
+
+
+def test_another_try_is_not_the_same_once_more(house: House, tmp_path: Path) -> None:
+    """The fake engine says its seed: none at first, which is no number."""
+    house.script = {"text": "{seed}"}
+    assert run_held(house, [draw(tmp_path / "a.bmp", 1)], {"kind": "number"}).done == 1
+    (row,) = house.store.views.answers()
+    assert (row.text, row.parsed, row.seed) == ("1", 1, 1)
+
+
+def test_an_answer_that_never_has_the_form_fails_with_its_text(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.store.endings.FIRST_PAUSE_S", 0.01)
+    house.script = {"text": "a dog, I think", "tokens": (9, 9)}
+    good = draw(tmp_path / "b.bmp", 2)
+    house.run([good])
+    counts = run_held(house, [draw(tmp_path / "a.bmp", 1)], {"kind": "yes_no"}, max_tokens=4)
+    assert (counts.done, counts.failed) == (0, 1)
+    (row,) = house.store.views.failed()
+    assert (row.error_code, row.attempts) == ("invalid_answer", 4)
+    assert row.error == (
+        "the answer does not have the asked form: 'a dog, I think' is none of yes, no;"
+        " it was cut after 4 tokens, and --max-tokens allows more"
+    )
+
+
+def test_what_cannot_be_held_to_a_form_is_counted(
+    house: House, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.script = {"text": "yes", "holds_forms": False}
+    held = Prompt.ask("What?", form={"kind": "yes_no"})
+    pictures = [Picture.at(path, None) for path in draw_many(tmp_path / "in", 3)]
+    outcome = house.run_items(ask_each(pictures, [held, Prompt.ask("What?")], house.alias))
+    assert (outcome.counts.done, outcome.tally["unheld"]) == (6, 3)
+    assert caplog.text.count("action=forms_unheld") == 1

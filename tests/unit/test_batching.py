@@ -12,6 +12,7 @@ from workers.engine.batching import Batching, scheduling
 from workers.engine.core import Ending
 from workers.engine.inputs import Inputs
 from workers.engine.requests import Completion, EngineConfig, Refusal, Request, Runtime
+from workers.engine.tidying import EVERY
 
 CONFIG = EngineConfig(model="none", max_num_seqs=4)
 RUNTIME = Runtime(engine="batching", device="", device_name="", versions={}, options={})
@@ -57,6 +58,7 @@ class Pipeline:
         self.ids: list[int] = []
         self.seen: list[int] = []
         self.outputs: list[Any] = [ANSWER]
+        self.tidied = 0
 
     def get_tokenizer(self) -> Any:
         return SimpleNamespace(decode=lambda ids: " ".join(map(str, ids)))
@@ -70,6 +72,9 @@ class Pipeline:
         handle.outputs = self.outputs
         self.live.append(handle)
         return handle
+
+    def finish_chat(self) -> None:
+        self.tidied += 1
 
     def step(self) -> None:
         running = [handle for handle in self.live if not handle.cancelled]
@@ -188,6 +193,14 @@ def test_the_question_is_blamed_when_no_picture_helps() -> None:
     with pytest.raises(RowInvalid, match="the reason"):
         core.admit(ask(1, "bad"))
     assert core.running == 0
+
+
+def test_what_the_pipeline_keeps_of_prompts_is_let_go_now_and_then() -> None:
+    pipeline = Pipeline()
+    core = build(pipeline)
+    for id in range(2 * EVERY + 1):
+        core.admit(ask(id))
+    assert pipeline.tidied == 3
 
 
 def test_settings_reach_the_scheduler() -> None:

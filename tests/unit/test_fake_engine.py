@@ -11,6 +11,7 @@ from pipeline.prompts import Prompt, Sampling
 from workers.engine.core import Ending
 from workers.engine.fake import Fake
 from workers.engine.requests import Completion, EngineConfig, Frame, Refusal, Request
+from workers.engine.waves import Broken
 
 Ask = Callable[..., Request]
 _ids = itertools.count()
@@ -101,3 +102,31 @@ def test_cancelled_requests_are_gone(pixels: int) -> None:
     core.step()
     core.cancel([goes.id, 10**9])
     assert [ending.id for ending in run(core)] == [stays.id]
+
+
+def test_a_wave_encodes_its_picture_once_and_answers_alike(pixels: int) -> None:
+    frame = Frame(offset=4096, width=2, height=2)
+    questions = ("one", "two", "three")
+    core, single = fake(pixels, tokens=[1, 4], vision_s=0.01), fake(pixels, tokens=[1, 4])
+    core.show([ask(question, frame) for question in questions])
+    endings = core.answer()
+    for question in questions:
+        single.admit(ask(question, frame))
+    answers = [
+        {ending.text: ending for ending in made if isinstance(ending, Completion)} for made in (endings, run(single))
+    ]
+    together, alone = answers
+    assert {text: ending.answer_tokens for text, ending in together.items()} == {
+        text: ending.answer_tokens for text, ending in alone.items()
+    }
+    assert sum(ending.vision_s for ending in together.values()) < 0.02
+    assert core.running == 0
+
+
+def test_a_wave_with_what_has_no_room_is_broken(pixels: int) -> None:
+    core = fake(pixels, ignore_on="bad")
+    frame = Frame(offset=0, width=2, height=2)
+    core.show([ask("good", frame), ask("bad", frame)])
+    with pytest.raises(Broken):
+        core.answer()
+    assert core.running == 0

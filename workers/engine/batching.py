@@ -12,6 +12,7 @@ from statistics import fmean
 import openvino_genai as genai
 
 from pipeline.errors import EmptyAnswer, JobError, ModelBroken, OutOfCache
+from workers.engine import registry
 from workers.engine.complaint import FAULTS, complaint
 from workers.engine.core import Ending, refusal
 from workers.engine.device import Device
@@ -19,6 +20,8 @@ from workers.engine.folder import ModelFolder
 from workers.engine.inputs import InputMaker, Inputs, blame
 from workers.engine.outputs import ending
 from workers.engine.requests import EngineConfig, Request, Runtime
+from workers.engine.sharing import Sharing
+from workers.engine.tidying import EVERY, tidy
 
 _SCHEDULING = (
     "max_num_seqs",
@@ -51,10 +54,11 @@ class Batching:
         inputs: InputMaker,
         runtime: Runtime,
         config: EngineConfig,
+        waves: Sharing | None = None,
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.runtime = runtime
+        self.runtime, self.waves = runtime, waves
         self._pipeline, self._inputs, self._now = pipeline, inputs, now
         self._max_num_seqs, self._logprobs, self._tokens = config.max_num_seqs, config.logprobs, config.tokens
         self._decode = pipeline.get_tokenizer().decode
@@ -93,9 +97,14 @@ class Batching:
             if running := self._take(id):
                 running.handle.cancel()
         self._aside = deque(request for request in self._aside if request.id not in ids)
+        if self.waves:
+            self.waves.forget(ids)
 
     def _add(self, inputs: Inputs) -> genai.GenerationHandle:
-        return self._pipeline.add_request(next(self._handle_ids), inputs.prompt, inputs.images, inputs.generation)
+        id = next(self._handle_ids)
+        if id % EVERY == 0:
+            tidy(self._pipeline)
+        return self._pipeline.add_request(id, inputs.prompt, inputs.images, inputs.generation)
 
     def _accepts(self, inputs: Inputs) -> bool:
         try:
@@ -137,13 +146,15 @@ class Batching:
         outputs = running.handle.read_all()
         if not outputs or not outputs[0].generated_ids:
             return refusal(running.request.id, EmptyAnswer())
-        answer = outputs[0]
+        answer, figures = outputs[0], running.handle.get_vlm_perf_metrics()
         return ending(
             running.request.id,
             text=self._decode(answer.generated_ids),
             reason=answer.finish_reason,
-            figures=running.handle.get_vlm_perf_metrics(),
+            prompt_tokens=figures.get_num_input_tokens(),
+            answer_tokens=figures.get_num_generated_tokens(),
             logprob=fmean(answer.generated_log_probs) if self._logprobs else None,
+            vision_s=figures.get_vision_encoding_duration().mean / 1000,
             first_token_s=(running.first_token or now) - running.admitted,
             total_s=now - running.admitted,
             tokens=list(zip(answer.generated_ids, answer.generated_log_probs, strict=True)) if self._tokens else None,
@@ -159,8 +170,19 @@ def load(config: EngineConfig, pixels: int) -> Batching:
     except FAULTS as error:
         raise ModelBroken(path=config.model, why=complaint(error)) from error
     inputs = InputMaker(folder, pipeline.get_tokenizer(), pipeline.get_config(), pixels, logprobs=config.logprobs)
-    options = {"scheduler": {name: getattr(scheduler, name) for name in _SCHEDULING}, "device": device.options()}
-    return Batching(pipeline, inputs, device.runtime("batching", options), config)
+    waves = Sharing(pipeline, inputs, config.max_num_seqs) if _shares(folder, config) else None
+    options = {
+        "scheduler": {name: getattr(scheduler, name) for name in _SCHEDULING},
+        "device": device.options(),
+        "holds_forms": inputs.holds_forms,
+        "waves": waves is not None,
+    }
+    return Batching(pipeline, inputs, device.runtime("batching", options), config, waves)
+
+
+def _shares(folder: ModelFolder, config: EngineConfig) -> bool:
+    """Whether questions gain by being asked together. `generate` tells no tokens, only texts."""
+    return folder.encodes_alone and registry.is_known() and not config.tokens
 
 
 def scheduling(config: EngineConfig) -> genai.SchedulerConfig:

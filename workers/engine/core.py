@@ -8,6 +8,7 @@ from typing import Protocol, cast
 
 from pipeline.errors import EngineFailed, JobError
 from workers.engine.requests import Completion, EngineConfig, Refusal, Request, Runtime
+from workers.engine.waves import Waves
 
 Ending = Completion | Refusal
 
@@ -18,6 +19,10 @@ class Core(Protocol):
     @property
     def runtime(self) -> Runtime:
         """What this core says of itself."""
+
+    @property
+    def waves(self) -> Waves | None:
+        """How questions about the same pictures are answered together, if that is cheaper here."""
 
     @property
     def running(self) -> int:

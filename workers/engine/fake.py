@@ -6,13 +6,14 @@ import os
 import signal
 import time
 import zlib
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 from pipeline import __version__
 from pipeline.errors import EmptyAnswer, OutOfCache
 from workers.engine.core import Ending, refusal
 from workers.engine.requests import Completion, EngineConfig, Request, Runtime
+from workers.engine.waves import Broken, Waves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class Script:
 
     load_s: float = 0.0
     vision_s: float = 0.0
-    """for each picture, while nothing else moves: like a real vision encoder"""
+    """for each picture, while nothing else moves: like a real vision encoder. In a wave, once for all its questions"""
     step_s: float = 0.0
     """for each step, which gives every running request one token"""
     tokens: tuple[int, int] = (1, 1)
@@ -32,8 +33,10 @@ class Script:
     die_on_pixel: tuple[int, int, int] | None = None
     stall_on: str | None = None
     ignore_on: str | None = None
-    """no room in the cache, not even alone"""
+    """no room in the cache, not even alone; a wave with it is broken"""
     empty_on: str | None = None
+    holds_forms: bool = True
+    """whether it says that it can hold answers to a form; it never does"""
 
 
 @dataclass(slots=True)
@@ -52,12 +55,14 @@ class _Running:
 
 
 class Fake:
-    """Runs up to `max_num_seqs` requests, one token each in a step, like a continuous batch."""
+    """Runs up to `max_num_seqs` requests, one token each in a step, like a continuous batch; or a wave of as many."""
 
     def __init__(self, config: EngineConfig, pixels: int, *, now: Callable[[], float] = time.monotonic) -> None:
         self._script, self._pixels, self._now = Script(**config.script), pixels, now
         self._max_num_seqs = config.max_num_seqs
         self._running: dict[int, _Running] = {}
+        self.waves: Waves | None = self
+        self.most, self.pulse = config.max_num_seqs, 0
         self.runtime = Runtime(
             engine="fake",
             device=config.device,
@@ -82,17 +87,44 @@ class Fake:
         tokens = self._length(request)
         self._running[request.id] = _Running(request, self._first_pixel(request), tokens, admitted, vision_s)
 
+    def fits(self, group: Sequence[Request]) -> bool:
+        return True
+
+    def show(self, group: Sequence[Request]) -> list[Ending]:
+        self.admit(group[0])
+        shown = self._running[group[0].id]
+        for request in group:
+            self._running[request.id] = replace(
+                shown, request=request, tokens=self._length(request), vision_s=shown.vision_s / len(group)
+            )
+        return []
+
+    def answer(self) -> list[Ending]:
+        riders, self._running = list(self._running.values()), {}
+        if any(self._asked(running, self._script.ignore_on) for running in riders):
+            raise Broken
+        endings: list[Ending] = []
+        while riders:
+            endings += self._advance(riders)
+            riders = [running for running in riders if running.done < running.wanted]
+        return endings
+
     def step(self) -> list[Ending]:
-        for running in self._running.values():
+        endings = self._advance(self._running.values())
+        self.cancel([ending.id for ending in endings])
+        return endings
+
+    def _advance(self, together: Collection[_Running]) -> list[Ending]:
+        """Give each one more token; those that end by it."""
+        for running in together:
             self._mischief(running)
         time.sleep(self._script.step_s)
+        self.pulse += 1
         now = self._now()
-        for running in self._running.values():
+        for running in together:
             running.first_token = running.first_token or now
             running.done += 1
-        ended = [running for running in self._running.values() if running.done >= running.wanted]
-        self.cancel([running.request.id for running in ended])
-        return [self._end(running, now) for running in ended]
+        return [self._end(running, now) for running in together if running.done >= running.wanted]
 
     def cancel(self, ids: Collection[int]) -> None:
         for id in ids:

@@ -27,6 +27,16 @@ class ModelFolder:
         return cls(folder, read_json(folder / "config.json"), frozenset(_special_tokens(folder)))
 
     @property
+    def encodes_alone(self) -> bool:
+        """Whether a picture's encoding is finished before its question is known, so that questions can share it.
+
+        Where a merger stands behind the encoder (Qwen2-VL and its kin) nearly all of the work is there, and it is
+        done for each prompt as a whole. openvino-genai 2026.4 neither keeps nor takes what comes out of it:
+        `add_request` accepts embeddings, but not the positions in three rows that belong to them.
+        """
+        return not (self.path / "openvino_vision_embeddings_merger_model.xml").exists()
+
+    @property
     def context(self) -> int | None:
         """How many tokens a question and its answer may have together, or none if the model does not say."""
         places = [self.config.get(key) for key in ("text_config", "llm_config")] + [self.config]

@@ -17,6 +17,7 @@ from workers.engine.complaint import complaint
 from workers.engine.folder import ModelFolder
 from workers.engine.requests import Frame, Request
 from workers.engine.sampling import generation
+from workers.engine.vocabulary import spelling
 from workers.pixels import CHANNELS
 
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
@@ -46,14 +47,25 @@ class InputMaker:
         self._chat = Chat(tokenizer, folder.special_tokens)
         self._tokenizer, self._own, self._pixels = tokenizer, own, pixels
         self._context, self._logprobs = folder.context, logprobs
+        self._spelling = spelling(tokenizer)
 
-    def make(self, request: Request) -> Inputs:
-        """Raises `PromptTooLong` before any picture is looked at."""
+    @property
+    def holds_forms(self) -> bool:
+        """Whether an answer can be held to a form."""
+        return self._spelling is not None
+
+    def make(self, request: Request, images: list[ov.Tensor] | None = None) -> Inputs:
+        """Raises `PromptTooLong` before any picture is looked at. `images`: the request's, when they are at hand."""
         prompt = self._chat.prompt(request.messages, len(request.frames))
         self._check_length(prompt, len(request.frames), request.sampling.max_tokens)
-        images = [ov.Tensor(view(self._pixels, frame), shared_memory=True) for frame in request.frames]
-        config = generation(self._own, request.sampling, logprobs=self._logprobs, form=request.form)
+        images = self.images(request) if images is None else images
+        form = request.form if self.holds_forms else None
+        config = generation(self._own, request.sampling, logprobs=self._logprobs, form=form, spelling=self._spelling)
         return Inputs(prompt, images, config)
+
+    def images(self, request: Request) -> list[ov.Tensor]:
+        """The request's pictures, where they lie."""
+        return [ov.Tensor(view(self._pixels, frame), shared_memory=True) for frame in request.frames]
 
     def _check_length(self, prompt: str, pictures: int, answer: int) -> None:
         """A picture's own tokens are only known when it is encoded, so each counts as one here."""

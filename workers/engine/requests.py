@@ -69,7 +69,7 @@ class Request:
     messages: tuple[tuple[str, str], ...]
     sampling: Sampling
     form: Mapping[str, Any] | None = None
-    """what the answer must look like: {"grammar": an EBNF of xgrammar's}"""
+    """what the answer must look like, as `Prompt.form`; {"kind": "grammar", "grammar": EBNF} is verification's own"""
 
     def wire(self) -> list[Any]:
         frames = [(f.offset, f.width, f.height) for f in self.frames]

@@ -18,6 +18,7 @@ from workers.engine.folder import ModelFolder
 from workers.engine.inputs import InputMaker, Inputs, blame
 from workers.engine.outputs import ending
 from workers.engine.requests import EngineConfig, Request, Runtime
+from workers.engine.waves import Waves
 
 # Without it VLMPipeline takes the same paged attention as the batching engine, and says nothing.
 ATTENTION = {"ATTENTION_BACKEND": "SDPA"}
@@ -37,6 +38,7 @@ class Serial:
     ) -> None:
         self.runtime = runtime
         self._pipeline, self._inputs, self._logprobs, self._now = pipeline, inputs, config.logprobs, now
+        self.waves: Waves | None = None
         self._held: tuple[Request, Inputs, float] | None = None
 
     @property
@@ -74,8 +76,10 @@ class Serial:
             request.id,
             text=result.texts[0],
             reason=result.finish_reasons[0],
-            figures=figures,
+            prompt_tokens=figures.get_num_input_tokens(),
+            answer_tokens=tokens,
             logprob=result.scores[0] / max(1, tokens) if self._logprobs else None,
+            vision_s=figures.get_vision_encoding_duration().mean / 1000,
             first_token_s=figures.get_ttft().mean / 1000,
             total_s=self._now() - admitted,
         )
@@ -101,5 +105,5 @@ def load(config: EngineConfig, pixels: int) -> Serial:
         raise ModelBroken(path=config.model, why=complaint(error)) from error
     own = pipeline.get_generation_config()
     inputs = InputMaker(folder, pipeline.get_tokenizer(), own, pixels, logprobs=config.logprobs)
-    runtime = device.runtime("serial", {"device": ATTENTION | device.options()})
+    runtime = device.runtime("serial", {"device": ATTENTION | device.options(), "holds_forms": inputs.holds_forms})
     return Serial(pipeline, inputs, runtime, config)

@@ -62,7 +62,7 @@ class Sitting:
         """
         self._id += 1
         grammar = f'root ::= " "? {json.dumps(text, ensure_ascii=False)}'
-        return self.answer([replace(question, id=self._id, form={"grammar": grammar})])[0]
+        return self.answer([replace(question, id=self._id, form={"kind": "grammar", "grammar": grammar})])[0]
 
     def _until(self, done: Callable[[], bool]) -> None:
         while not done():
