@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 CONVERT := .venv-convert
 TESTS ?=
+JOBS ?= 2
 
 .PHONY: demo test test-deps test-convert lint bench soak clean
 
@@ -18,7 +19,7 @@ demo: $(STAMP)  ## drawn scenes, the model that ships with Pixmill, answers chec
 	$(BIN)/pixmill demo
 
 test: $(STAMP) test-deps
-	$(BIN)/python -m pytest -m 'not soak' $(TESTS)
+	$(BIN)/python -m pytest -m 'not soak' -n $(JOBS) --dist worksteal $(TESTS)
 
 $(CONVERT)/.made: pyproject.toml
 	$(PYTHON) -m venv $(CONVERT)

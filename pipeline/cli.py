@@ -17,6 +17,7 @@ from pipeline.lazy import Entry, LazyGroup
 COMMANDS = {
     "demo": Entry("workers.commands.demo:demo", "Ask the bundled model about drawn scenes; mark its answers."),
     "run": Entry("workers.commands.run:run", "Ask about pictures and answer here and now."),
+    "try": Entry("workers.commands.try_:try_", "Ask about a few pictures now; say what all would take."),
     "submit": Entry("pipeline.commands.submit:submit", "Ask about pictures; workers answer."),
     "worker": Entry("workers.commands.worker:worker", "Run a worker, list workers, or let one end."),
     "up": Entry("workers.commands.up:up", "Run the workers that pixmill.toml names."),
@@ -25,8 +26,12 @@ COMMANDS = {
     "batch": Entry("pipeline.commands.batch:batch", "List and show batches; pause, resume, cancel or run them again."),
     "failed": Entry("pipeline.commands.failed:failed", "List, show or retry what failed."),
     "export": Entry("pipeline.commands.export:export", "Write answers to a file."),
+    "eval": Entry("workers.commands.eval:evaluate", "Mark answers against the truth in a file."),
     "models": Entry(
         "pipeline.commands.models:models", "Get, make, check and compare models; list, show or remove them."
+    ),
+    "prompts": Entry(
+        "pipeline.commands.prompts:prompts", "List and show the sets of questions that come with Pixmill."
     ),
     "devices": Entry("workers.commands.devices:devices", "List the devices OpenVINO finds here."),
     "db": Entry("pipeline.commands.db:db", "Upgrade the database, or say its schema."),

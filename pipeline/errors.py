@@ -294,6 +294,19 @@ class DecodersFailed(SetupError):
     """The picture decoders did not start: {why}"""
 
 
+class BlobsUnwritable(SetupError):
+    """The folder for pictures that rows bring with them, {path}, cannot be written: {why}.
+    Make it writable, or point PIXMILL_MEDIA_ROOT or PIXMILL_HOME elsewhere, and run the same command again."""
+
+
+class OutputForeign(SetupError):
+    """Line {line} of {path} is no result that Pixmill wrote, so nothing is added to it. Name another file with -o."""
+
+
+class OutputTaken(SetupError):
+    """Another program writes its results to {path} right now. Wait until it has ended, or name another file with -o."""
+
+
 # --- things people name ------------------------------------------------------------------------
 
 
@@ -318,12 +331,24 @@ class DeadlineUnfit(UsageError):
     """The deadline {text!r} {why}. Give a span such as 90m, 24h or 2d, or a moment such as 2026-11-21T08:00."""
 
 
+class SinceUnfit(UsageError):
+    """--since {text!r} is neither a span nor a date. Give one such as 90m, 24h or 2d, or 2026-11-20."""
+
+
 class WorkerUnknown(SetupError):
     """There is no worker {name!r}. `pixmill worker ls` lists those at work, by their number and their owner."""
 
 
 class JobUnknown(SetupError):
     """There is no job {id}. `pixmill failed ls` lists the failed ones."""
+
+
+class QuestionsUnfit(UsageError):
+    """The questions in {file} cannot be asked: {why}"""
+
+
+class QuestionSetUnknown(UsageError):
+    """There is no file {name!r} with questions, nor a set of that name.{near} `pixmill prompts ls` lists the sets."""
 
 
 class FieldUnknown(UsageError):
@@ -340,9 +365,12 @@ class JobError(PixmillError):
 
 
 class ImageMissing(JobError):
-    """there is no such file"""
+    """there is no such {what}"""
 
     code = "image_missing"
+
+    def __init__(self, *, what: str = "file") -> None:
+        super().__init__(what=what)
 
 
 class ImageUnreadable(JobError):

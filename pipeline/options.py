@@ -26,6 +26,19 @@ class Terms:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reach:
+    """From where pictures may be fetched, beside what the settings allow otherwise."""
+
+    allowed_domains: tuple[str, ...] = ()
+    allow_private: bool = False
+
+    @property
+    def flags(self) -> dict[str, object]:
+        """As settings, of which none is given unless somebody gave it."""
+        return {"allowed_domains": self.allowed_domains or None, "allow_private": self.allow_private or None}
+
+
+@dataclass(frozen=True, kw_only=True)
 class EngineOptions:
     """How the engine is to run; the names are openvino-genai's."""
 
@@ -69,7 +82,15 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
 model = click.option("-m", "--model", metavar="MODEL", help="A model's name or its directory.")
 device = click.option("--device", metavar="DEVICE", help="An OpenVINO device; `pixmill devices` lists them.")
 name = click.option("--name", metavar="NAME", help="A name for the batch.")
-force = click.option("--force", is_flag=True, help="Ask again what is answered already; old answers stay stored.")
+force = click.option(
+    "--force/--missing-only",
+    help="Ask again what is answered already (old answers stay stored), or only what is not.  [default: missing-only]",
+)
+no_cache = click.option(
+    "--no-cache",
+    is_flag=True,
+    help="Ask about each picture even if one with the same content was asked about. What is answered stays so.",
+)
 dry_run = click.option("--dry-run", is_flag=True, help="Say what would be asked, and ask nothing.")
 
 
@@ -95,6 +116,20 @@ terms = together(
         callback=_deadline,
         help="Give up what is not answered by then: 90m, 24h, 2d, or 2026-11-21T08:00.",
     ),
+)
+
+
+reach = together(
+    "reach",
+    Reach,
+    click.option(
+        "--allow-domain",
+        "allowed_domains",
+        multiple=True,
+        metavar="DOMAIN",
+        help="Fetch pictures from it: example.org, .example.org, http://example.org or s3://BUCKET. Repeatable.",
+    ),
+    click.option("--allow-private", is_flag=True, help="Fetch also from addresses of private networks."),
 )
 
 

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes, urlsplit
 
-from pipeline.errors import SettingInvalid, SetupError
+from pipeline import amounts
+from pipeline.errors import ForbiddenUrl, SettingInvalid, SetupError
+from pipeline.remote.urls import allowed
 
 FILE = "pixmill.toml"
 TABLES = ("worker",)
@@ -35,6 +37,8 @@ class Setting:
     help: str
     secret: bool = False
     """whether it may hold a password, and so may stand in a file of its own"""
+    option: str | None = None
+    """its flag, where that is no plain form of the name"""
 
     @property
     def variable(self) -> str:
@@ -46,7 +50,7 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        return f"--{self.name.replace('_', '-')}"
+        return self.option or f"--{self.name.replace('_', '-')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,12 @@ class Settings:
     max_picture_bytes: int
     max_picture_pixels: int
     picture_seconds: float
+    max_line_bytes: int
+    max_field_bytes: int
+    allowed_domains: tuple[str, ...]
+    allow_private: bool
+    fetch_seconds: float
+    fetch_cache_bytes: int
     engine_stall_seconds: float
     given: Mapping[str, Given] = field(repr=False, compare=False)
     """what was set by anyone; the rest are defaults"""
@@ -90,6 +100,11 @@ class Settings:
     def models(self) -> Path:
         """The folder whose folders are models that go by their names."""
         return self.home / "models"
+
+    @property
+    def fetched(self) -> Path:
+        """The folder of pictures that were fetched from elsewhere."""
+        return self.home / "cache" / "remote"
 
     def tables(self, name: str) -> tuple[Given, ...]:
         """The [[name]] tables of `pixmill.toml`, in order."""
@@ -256,15 +271,24 @@ def _broker(value: object, folder: Path) -> str:
     return url
 
 
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+def _domains(value: object, folder: Path) -> tuple[str, ...]:
+    texts = value if isinstance(value, (list, tuple)) else [value]
+    parts = [part for text in texts for part in _text(text, folder).split(",")]
+    try:
+        return tuple(dict.fromkeys(allowed(part) for part in parts if part))
+    except ForbiddenUrl as error:
+        raise ValueError(str(error.facts["why"])) from None
+
+
+def _switch(value: object, folder: Path) -> bool:
+    switches = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if (text := str(value).strip().lower()) not in switches:
+        raise ValueError("it is switched on with 1 and off with 0")
+    return switches[text]
 
 
 def _count(value: object, folder: Path) -> int:
-    """A whole number above zero; 64M and 64Mi are understood, with or without a B."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?i?)b?", str(value).strip().lower())
-    if not found or found[2] not in _UNITS or (number := int(float(found[1]) * _UNITS[found[2]])) < 1:
-        raise ValueError("it must be a whole number above zero, such as 500000 or 64M")
-    return number
+    return amounts.parse(str(value))
 
 
 def _seconds(value: object, folder: Path) -> float:
@@ -329,6 +353,20 @@ TABLE: tuple[Setting, ...] = (
     Setting("max_picture_bytes", _count, _fixed(256 * 2**20), "256Mi", "a larger file is not read"),
     Setting("max_picture_pixels", _count, _fixed(100_000_000), "100M", "a picture with more is not decoded"),
     Setting("picture_seconds", _seconds, _fixed(30.0), "30", "a picture that takes longer to decode is given up"),
+    Setting("max_line_bytes", _count, _fixed(16 * 2**20), "16Mi", "a longer line of a manifest is not read"),
+    Setting("max_field_bytes", _count, _fixed(2**20), "1Mi", "a longer cell of a CSV or TSV manifest is not read"),
+    Setting(
+        "allowed_domains",
+        _domains,
+        _fixed(()),
+        "none",
+        "pictures are fetched from these only: example.org, .example.org, http://example.org, s3://BUCKET "
+        "(several: separated by ',')",
+        option="--allow-domain",
+    ),
+    Setting("allow_private", _switch, _fixed(False), "0", "whether they may lie in private networks: 1 or 0"),
+    Setting("fetch_seconds", _seconds, _fixed(60.0), "60", "a picture that takes longer to fetch is tried again later"),
+    Setting("fetch_cache_bytes", _count, _fixed(10 * 2**30), "10Gi", "fetched pictures are kept up to so many bytes"),
     Setting(
         "engine_stall_seconds",
         _seconds,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline import tables as t
-from pipeline.jobs import Answer, CacheHit, Claim, Failure, Item, JobSpec, PictureRead, State
+from pipeline.conditions import Condition, verdict
+from pipeline.jobs import Answer, BatchState, CacheHit, Claim, Failure, Item, JobSpec, PictureRead, State
 from pipeline.locators import Picture
 from pipeline.owner import Owner
 from pipeline.prompts import Prompt
@@ -172,3 +174,26 @@ def check(store: Store) -> None:
     with store.reading() as connection:
         for what, query in wrong.items():
             assert connection.execute(query).all() == [], what
+        _check_followups(connection)
+
+
+def _check_followups(connection: sa.Connection) -> None:
+    """A follow-up is asked when its conditions hold, and only then; while that is open it may stand or not."""
+    items, jobs, answers, notes = t.batch_items, t.jobs, t.answers, t.followups
+    last = (answers.c.job_id == jobs.c.id) & (answers.c.claim_token == jobs.c.claim_token)
+    text = sa.case((jobs.c.state == State.DONE, answers.c.text))
+    stand = sa.select(items.c.batch_id, items.c.row_no, items.c.ask_no, jobs.c.job_key, text.label("text"))
+    stand = stand.join_from(items, jobs, jobs.c.id == items.c.job_id).outerjoin(answers, last)
+    there = {(row.batch_id, row.row_no, row.ask_no): row for row in connection.execute(stand)}
+    said: defaultdict[tuple[int, int], dict[int, str | None]] = defaultdict(dict)
+    for (batch, row, ask), item in there.items():
+        said[batch, row][ask] = item.text
+    going = sa.select(notes).join(t.batches).where(t.batches.c.state != BatchState.COMPLETED)
+    for note in connection.execute(going.order_by(notes.c.ask_no)):
+        answered, place = said[note.batch_id, note.row_no], (note.batch_id, note.row_no, note.ask_no)
+        asked = verdict(map(Condition.from_data, note.conditions), answered)
+        if asked is None:
+            answered[note.ask_no] = None
+        else:
+            assert (place in there) == asked, (place, note.conditions, answered)
+        assert place not in there or bytes(there[place].job_key) == bytes(note.job_key), place

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import click
 
 from pipeline import listing
+from pipeline.cleaning import Cleaning, clean_options
 from pipeline.context import open_to_read
 from pipeline.display import duration, echo_lines, moment, number, printable
 from pipeline.store.rows import AnswerRow
@@ -19,6 +20,7 @@ from pipeline.store.rows import AnswerRow
 @listing.where
 @click.option("--history", is_flag=True, help="Also answers that newer ones replaced.")
 @click.option("--after", type=click.IntRange(min=1), metavar="ID", help="Go on behind the answer with this id.")
+@clean_options
 @listing.limit(20)
 @listing.json_lines
 def answers(
@@ -27,6 +29,7 @@ def answers(
     model: str | None,
     where: tuple[str, ...],
     history: bool,
+    cleaning: Cleaning,
     after: int | None,
     limit: int | None,
     as_json: bool,
@@ -45,7 +48,7 @@ def answers(
             after=after,
             limit=listing.one_more(limit),
         )
-        rows = listing.up_to(found, limit)
+        rows = map(cleaning.answer, listing.up_to(found, limit))
         if as_json:
             echo_lines(rows)
         else:

@@ -9,32 +9,40 @@ import click
 from pipeline import options
 from pipeline.context import open_store
 from pipeline.display import counted, echo_json, note, number
+from pipeline.forms.options import FormOptions, form_options
 from pipeline.inputs import Inputs, input_options
 from pipeline.models import to_ask
 from pipeline.models.announcing import tell_of_older
-from pipeline.options import Terms
+from pipeline.options import Reach, Terms
 from pipeline.questions import Questions, question_options
+from pipeline.rehearsal import rehearsal, show
 from pipeline.settings import read_settings
 from pipeline.store.values import Added
-from pipeline.submit import ask, rehearse
+from pipeline.submit import ask
 
 
 @click.command()
 @input_options
 @question_options
+@form_options
 @options.model
 @options.terms
 @options.name
 @options.force
+@options.no_cache
+@options.reach
 @options.dry_run
 @click.option("--json", "as_json", is_flag=True, help="Print what became of it as one JSON document.")
 def submit(
     inputs: Inputs,
     questions: Questions,
+    form: FormOptions,
     terms: Terms,
+    reach: Reach,
     model: str | None,
     name: str | None,
     force: bool,
+    no_cache: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -46,14 +54,15 @@ def submit(
     from pipeline import broker
     from pipeline.dispatch import dispatch
 
-    settings = read_settings({"model": model})
+    settings, wanted = read_settings({"model": model, **reach.flags}), form.form()
     with open_store(settings) as store:
         alias, defaults = to_ask(store, settings.model, settings.home, tell=note)
-        entries = ask(inputs.rows(settings, warn=note), questions.asking(defaults), alias)
+        rows = inputs.rows(settings, warn=note, asked=questions.asked, most_pictures=defaults.most_pictures)
+        entries = ask(questions.checked(rows), questions.asking(defaults, wanted), alias)
         if dry_run:
-            _show(rehearse(store, entries, force=force), {}, as_json=as_json)
+            show(rehearsal(store, entries, model=alias, force=force), as_json=as_json)
             return
-        spec = {"model": alias, **inputs.spec(), **questions.spec()}
+        spec = {"model": alias, **inputs.spec(), **questions.spec(), "form": wanted, "no_cache": no_cache}
         batch = store.open_batch(name, origin="submit", spec=spec, lane=terms.lane, deadline=terms.deadline)
         queue = broker.CeleryQueue(broker.app(settings), alias)
         sent = dispatch(store, queue, alias, batch.id, entries, force=force)
@@ -71,5 +80,5 @@ def _show(added: Added, more: dict[str, object], *, as_json: bool) -> None:
         echo_json({**more, **asdict(added)})
         return
     again = {"already waiting": added.linked_pending, "rows that cannot be asked about": added.invalid}
-    parts = {"queued": added.new + added.requeued, **again}
+    parts = {"queued": added.new + added.requeued, "that earlier answers decide about": added.waiting, **again}
     click.echo(f"{counted(parts)}; {number(added.linked_done)} known already.")

@@ -22,6 +22,7 @@ from pipeline.store import (
     claims,
     dialects,
     endings,
+    followups,
     leases,
     requeueing,
     submission,
@@ -59,6 +60,7 @@ class Store:
         self._writer = engine.execution_options(**{WRITES: True})
         self._clock = clock
         self._prompts = claims.Prompts()
+        self._follows = False  # whether answers may lead to other questions, when that was looked at last
 
     def close(self) -> None:
         """Close the connections. The store can be used again; it opens new ones."""
@@ -129,6 +131,7 @@ class Store:
         """The submission is complete and had this many rows."""
         with self._writing(alone=True) as (connection, now):
             batches.seal(connection, batch_id, rows, now)
+            followups.forget_beyond(connection, batch_id, rows)
 
     def settle(self) -> list[int]:
         """End batches that are complete or past their deadline. Returns which."""
@@ -183,8 +186,21 @@ class Store:
     ) -> set[int]:
         """Store answers and end their jobs, together. Returns the jobs really written: those whose token still held."""
         source = endings.Source(worker=worker, build=build, runtime=runtime)
-        with self._writing() as (connection, now):
-            return endings.finish(connection, endings_, source, now)
+        try:
+            return self._finish(endings_, source, alone=self._follows)
+        except followups.NotAlone:
+            return self._finish(endings_, source, alone=True)
+
+    def _finish(self, endings_: Sequence[Answer | CacheHit], source: endings.Source, *, alone: bool) -> set[int]:
+        """Store answers, and ask the questions they lead to. Raises NotAlone when that takes being alone."""
+        with self._writing(alone=alone) as (connection, now):
+            written = endings.finish(connection, endings_, source, now)
+            followed = followups.followed(connection)
+            self._follows = bool(followed)
+            if followed and not alone:
+                raise followups.NotAlone
+            followups.follow(connection, followups.touched(connection, written, followed), now)
+            return written
 
     def fail(self, failures: Sequence[Failure]) -> dict[int, State]:
         """Say why held jobs got no answer. Returns where each went: tried again later, failed, or cancelled."""

@@ -42,7 +42,9 @@ _CLAIM = (
         jobs.c.prompt_id,
         jobs.c.model,
         jobs.c.device_class,
+        jobs.c.attempts,
         jobs.c.crashes,
+        jobs.c.error_code,
         jobs.c.fresh,
         jobs.c.queued,
     )
@@ -98,6 +100,8 @@ def claim(connection: sa.Connection, ids: Iterable[object], worker: int, known: 
             prompt=questions[row.prompt_id],
             model=row.model,
             device_class=row.device_class,
+            attempts=row.attempts,
+            failed_with=row.error_code,
             crashes=row.crashes,
             fresh=row.fresh,
             queued_s=max(0.0, now - row.queued),

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from pipeline.errors import FieldUnknown, UsageError
 from pipeline.jobs import State
-from pipeline.locators import locate
+from pipeline.locators import locate, parted
 from pipeline.store.current import text
 from pipeline.tables import aliases, answers, builds, images, job_images, jobs, prompts, runtimes
 
@@ -116,8 +116,11 @@ def _build(text: str) -> sa.ColumnElement[Any]:
 
 
 def _place(text: str) -> str:
-    """The locator of a path; a locator stays as it is."""
-    return text if re.match(r"\w+:", text) else locate(text, None)
+    """The locator of a path, or of an archive's member; a locator stays as it is."""
+    if re.match(r"\w+:", text):
+        return text
+    path, member = parted(text)
+    return locate(path, None, member)
 
 
 # --- what the names stand for --------------------------------------------------------------------

@@ -96,6 +96,7 @@ def items(connection: sa.Connection, found: Sequence[Row], batch: str | None = N
             ask=item.get("ask_no"),
             custom_id=item.get("custom_id"),
             columns=item.get("columns"),
+            name=item.get("name"),
             job=row.id,
             state=State(row.state or State.FAILED),
             error_code=item.get("item_error_code") or row.error_code,

@@ -149,6 +149,8 @@ class ItemRow:
     ask: int | None
     custom_id: str | None
     columns: Mapping[str, Any] | None
+    name: str | None = None
+    """the question's"""
     job: int | None
     state: State
     error_code: str | None

@@ -40,6 +40,8 @@ class Added:
     """the job had failed or was cancelled, or was forced: it runs again"""
     invalid: int = 0
     """a row that could not become a job"""
+    waiting: int = 0
+    """a follow-up question, which earlier answers decide about"""
 
     def __add__(self, other: Added) -> Added:
         return Added(
@@ -48,6 +50,7 @@ class Added:
             self.linked_pending + other.linked_pending,
             self.requeued + other.requeued,
             self.invalid + other.invalid,
+            self.waiting + other.waiting,
         )
 
     @property

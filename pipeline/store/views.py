@@ -16,11 +16,13 @@ import sqlalchemy as sa
 from pipeline.errors import AliasUnknown, BatchUnknown, JobUnknown, WorkerUnknown
 from pipeline.jobs import BatchState, Lane, State
 from pipeline.owner import Owner
-from pipeline.store import activity, gather, health
+from pipeline.store import activity, following, gather, health, pace
 from pipeline.store.activity import LANE_NAMES
 from pipeline.store.current import current, text
 from pipeline.store.fields import Filter, conditions
+from pipeline.store.following import Mark
 from pipeline.store.leases import leased
+from pipeline.store.pace import Pace
 from pipeline.store.rows import (
     Activity,
     AnswerRow,
@@ -128,6 +130,11 @@ class Views:
         with self._store.reading() as connection:
             return _alive(connection, self._store.now(connection), workers.c.build_id.in_(there))
 
+    def pace(self, model: str) -> Pace | None:
+        """How quickly a model answered of late; none when it has answered nothing yet."""
+        with self._store.reading() as connection:
+            return pace.pace(connection, model)
+
     def workers(self) -> tuple[WorkerRow, ...]:
         """The workers that have not ended, also those whose lease is over."""
         with self._store.reading() as connection:
@@ -225,6 +232,21 @@ class Views:
 
         return self._pages(page, None)
 
+    def ended_since(self, batch: str, mark: Mark, end: int | None = None) -> tuple[list[ItemRow], Mark]:
+        """Items that have ended since the mark was set, some at a time, and the mark for the next look.
+
+        When there are none and the mark stays the same, all that has ended was seen. Rows from `end` on are left
+        out. An item that is asked again is not looked for a second time.
+        """
+        id = self._batch_id(batch)
+        with self._store.reading() as connection:
+            places, mark = following.ended(connection, id, mark, end)
+            items = gather.items(connection, _items_at(connection, id, places), batch)
+        # Between two statements on PostgreSQL a person may have had it asked again.
+        has_ended = [item for item in items if item.state in HAVE_ENDED]
+        again = set(places).difference((item.row, item.ask) for item in has_ended)
+        return has_ended, following.with_open(mark, again)
+
     def _wanted_by(self, batch: str) -> sa.ColumnElement[bool]:
         """For answers: of a small batch they are looked up, among those of a large one the newest are near.
 
@@ -255,21 +277,7 @@ class Views:
 
     def _items(self, batch: str, asked: Conditions, limit: int | None) -> Iterator[ItemRow]:
         place = (batch_items.c.row_no, batch_items.c.ask_no)
-        query = (
-            _with_answers(
-                sa.select(
-                    *place,
-                    batch_items.c.custom_id,
-                    batch_items.c.columns,
-                    batch_items.c.error_code.label("item_error_code"),
-                    batch_items.c.error.label("item_error"),
-                    *gather.ITEM,
-                ),
-                batch_items.outerjoin(jobs, jobs.c.id == batch_items.c.job_id),
-            )
-            .where(batch_items.c.batch_id == self._batch_id(batch), *asked)
-            .order_by(*place)
-        )
+        query = _items_of(self._batch_id(batch)).where(*asked).order_by(*place)
 
         def page(
             connection: sa.Connection, last: tuple[int, int] | None, size: int
@@ -305,6 +313,31 @@ def _with_answers(query: sa.Select[Any], start: sa.FromClause) -> sa.Select[Any]
     """The query over `start` (with `jobs` in it), each job's prompt and its current answer, if any."""
     asked = start.outerjoin(prompts, prompts.c.id == jobs.c.prompt_id)
     return query.select_from(asked.outerjoin(answers, answers.c.id == current(jobs.c.id)))
+
+
+def _items_of(batch_id: int) -> sa.Select[Any]:
+    """A batch's items, each with its job's current answer."""
+    columns = (
+        batch_items.c.row_no,
+        batch_items.c.ask_no,
+        batch_items.c.custom_id,
+        batch_items.c.columns,
+        batch_items.c.name,
+        batch_items.c.error_code.label("item_error_code"),
+        batch_items.c.error.label("item_error"),
+        *gather.ITEM,
+    )
+    start = batch_items.outerjoin(jobs, jobs.c.id == batch_items.c.job_id)
+    return _with_answers(sa.select(*columns), start).where(batch_items.c.batch_id == batch_id)
+
+
+def _items_at(connection: sa.Connection, batch_id: int, places: Collection[tuple[int, int]]) -> list[sa.Row[Any]]:
+    if not places:
+        return []
+    query = _items_of(batch_id).where(batch_items.c.row_no.in_({row for row, _ in places}))
+    query = query.order_by(batch_items.c.row_no, batch_items.c.ask_no)
+    wanted = set(places)
+    return [row for row in connection.execute(query) if (row.row_no, row.ask_no) in wanted]
 
 
 def _named(connection: sa.Connection, name: str) -> sa.Row[Any]:

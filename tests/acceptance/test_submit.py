@@ -6,6 +6,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from tests.acceptance.test_openai import data, request
 from tests.house import draw_many
 from tests.models import make
 from tests.program import Program
@@ -37,14 +38,22 @@ def test_a_worker_answers_what_was_submitted_also_while_redis_was_away(
     assert (again.json["linked_done"], again.json["broker_reached"]) == (6, True)
     online("submit", str(pictures[0]), "-q", "Now?", "--max-tokens", "4", "--priority", "high", "--deadline", "1h")
     online.wait_for_answers(worker, 13)
+    (online.folder / "in.jsonl").write_text(f"{request('mine', data(pictures[1]), max_tokens=4)}\nbroken\n")
+    online("submit", "--manifest", "in.jsonl", "--name", "file")
+    online.wait_for_answers(worker, 14)
     log = end(worker)
     assert all(line.startswith("time=") for line in log.splitlines() if "Reading the model" not in line), log
     assert online("batch", "show", "both", "--json").json["counts"]["done"] == 12
+    answered, failed = online("export", "--format", "openai", "--batch", "file", "-o", "-").lines
+    assert (answered["custom_id"], answered["response"]["status_code"]) == ("mine", 200)
+    assert (failed["custom_id"], failed["error"]["code"]) == (None, "row_invalid")
 
 
 def test_a_dry_run_stores_nothing(online: Program) -> None:
     draw_many(online.folder / "in", 3)
-    assert online("submit", "in", "--dry-run").out == "3 queued; 0 known already.\n"
+    assert online("submit", "in", "--dry-run").out == (
+        "3 to ask; 0 known already.\nHow long it takes cannot be said: no rate known yet.\n"
+    )
     assert online("batch", "ls", "--json").lines == []
 
 

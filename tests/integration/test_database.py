@@ -60,7 +60,7 @@ def test_an_embedded_database_is_made_where_it_is_wanted(tmp_path: Path) -> None
 
 def test_a_server_database_is_checked_and_made_on_demand(postgres: servers.Postgres) -> None:
     url = postgres.new()
-    with pytest.raises(errors.DatabaseOlder, match="has schema none, this pixmill needs 0001"):
+    with pytest.raises(errors.DatabaseOlder, match=f"has schema none, this pixmill needs {migrations.HEAD}"):
         database.prepare(url)
     assert database.current(url) is None
     assert database.upgrade(url) == migrations.HEAD

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from pipeline import database
 from pipeline import tables as t
-from pipeline.jobs import BatchState
+from pipeline.conditions import Condition
+from pipeline.jobs import BatchState, Item
 from pipeline.owner import Owner
 from pipeline.store import Store
 from tests.store_world import OWNER, Clock, World, answer, check, held, spec
@@ -154,6 +155,56 @@ def test_jobs_end_while_they_are_linked_paused_and_cancelled(stores: Callable[[]
     at_once(work, link, decide)
 
 
+IS_CAT = (Condition(ask=0, values=("a cat",)), Condition(ask=1, values=("a cat",)))
+
+
+def rows(*pictures: str) -> list[Item]:
+    """Two questions about each picture, and one that is asked when both have their answer."""
+    when = ((), (), IS_CAT)
+    return [
+        Item(spec=spec(name, f"{ask}?"), row=row, ask=ask, when=when[ask])
+        for row, name in enumerate(pictures)
+        for ask in range(3)
+    ]
+
+
+def followed(world: World, batch: int) -> list[int]:
+    """The rows of which the follow-up question is asked."""
+    query = sa.select(t.batch_items.c.row_no).where(t.batch_items.c.batch_id == batch, t.batch_items.c.ask_no == 2)
+    return [row.row_no for row in world.rows(query.order_by(t.batch_items.c.row_no))]
+
+
+def test_two_answers_that_decide_together_come_at_once(stores: Callable[[], Store], clock: Clock) -> None:
+    """Neither sees the other, and one of them asks the question all the same; also where it is being submitted."""
+    world = World(stores(), clock)
+    pictures = names(60)
+    first = world.open()
+    world.store.add(first, rows(*pictures))
+    world.store.seal(first, 60)
+    claims = world.claim()
+    others: list[int] = []
+    together = threading.Barrier(2)
+
+    def finish(ask: int) -> None:
+        store = stores()
+        for claim in [claim for claim in claims if claim.prompt.question == f"{ask}?"]:
+            together.wait(timeout=60)
+            store.finish([answer(claim)], worker=world.worker, build=world.build, runtime=world.runtime)
+
+    def link() -> None:
+        store = stores()
+        for start in range(0, 60, 10):
+            batch = store.open_batch(None, origin="run", spec={}).id
+            others.append(batch)
+            store.add(batch, rows(*pictures[start : start + 10]))
+            store.seal(batch, 10)
+
+    at_once(lambda: finish(0), lambda: finish(1), link)
+    assert followed(world, first) == list(range(60))
+    assert [followed(world, batch) for batch in others] == [list(range(10))] * 6
+    assert len(world.ids()) == 180
+
+
 def test_two_names_are_opened_at_once(stores: Callable[[], Store]) -> None:
     made: list[int] = []
     opening = [stores() for _ in range(4)]
@@ -249,6 +300,30 @@ def test_a_killed_process_leaves_nothing_half_done(database_url: str) -> None:
     assert ended(start_work(database_url)) == (0, "")
     assert set(world.states()) == {"done"}
     assert sorted(row.job_id for row in world.answers()) == world.ids()
+    check(store)
+    store.close()
+
+
+def test_a_killed_process_loses_no_follow_up(database_url: str) -> None:
+    store = Store(database.connect(database_url))
+    world = World(store, Clock())
+    store.leave(world.worker)
+    batch = world.open()
+    store.add(batch, rows(*names(JOBS)))
+    store.seal(batch, JOBS)
+    for _ in range(4):
+        process = start_work(database_url)
+        assert process.stdout is not None
+        process.stdout.readline()
+        done = len(world.answers())
+        while process.poll() is None and len(world.answers()) == done:
+            pass
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        check(store)
+    assert ended(start_work(database_url)) == (0, "")
+    assert followed(world, batch) == list(range(JOBS))
+    assert set(world.states()) == {"done"}
     check(store)
     store.close()
 

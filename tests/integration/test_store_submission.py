@@ -246,3 +246,53 @@ def test_requeueing_by_submission_opens_the_items_of_other_batches_too(world: Wo
     (claim,) = world.claim([a])
     world.store.give_back(held(claim))
     assert world.states(first) == ["queued", "queued"]
+
+
+def test_what_is_submitted_again_unchanged_is_not_written_again(world: World, store: Store, clock: Clock) -> None:
+    def items(shop: str, id: str = "1") -> list[Item]:
+        made = [Item(spec=spec(name), row=row, custom_id=id, columns={"shop": shop}) for row, name in enumerate("ab")]
+        return [*made, Item(spec=spec("c", "Two?"), row=1, ask=1)]
+
+    def stored() -> list[tuple[object, ...]]:
+        return [tuple(row) for row in world.rows(sa.select(t.batch_items).order_by(t.batch_items.c.row_no))]
+
+    bad = InvalidRow(row=2, code="row_invalid", message="no", columns={"shop": "Rome"})
+    batch = world.open("mine")
+    store.add(batch, items("Oslo"))
+    store.add_invalid(batch, [bad])
+    world.finish(*map(answer, world.claim()))
+    before = stored()
+    clock.pass_(10)
+    assert store.add(batch, items("Oslo")) == Added(linked_done=3)
+    store.add_invalid(batch, [bad])
+    assert stored() == before
+    store.add(batch, items("Bonn")[:2])
+    assert [row[5] for row in stored()] == [{"shop": "Bonn"}, {"shop": "Bonn"}, {"shop": "Rome"}]
+    store.add(batch, items("Bonn", "2")[:1])
+    assert [row[4] for row in stored()] == ["2", "1", None]
+
+
+def test_without_the_cache_only_what_is_asked_now_looks_past_it(world: World) -> None:
+    world.submit("done.jpg", "failed.jpg", "waits.jpg")
+    world.do("done.jpg")
+    (failed,) = world.claim([world.ids()[1]])
+    world.fail(failed, "image_missing")
+    batch = world.store.open_batch(None, origin="run", spec={"no_cache": True}).id
+    names = ("done.jpg", "failed.jpg", "waits.jpg", "new.jpg")
+    assert world.add(batch, *map(spec, names)) == Added(new=1, linked_done=1, linked_pending=1, requeued=1)
+    assert [world.job(id).fresh for id in world.ids(batch)] == [False, True, False, True]
+
+
+def test_a_claim_knows_of_the_tries_before_it(world: World, clock: Clock) -> None:
+    world.submit("a.jpg")
+    (first,) = world.claim()
+    assert (first.attempts, first.failed_with, first.sampling.temperature) == (0, None, 0.0)
+    world.fail(first, "invalid_answer")
+    clock.pass_(60)
+    (second,) = world.claim()
+    assert (second.attempts, second.failed_with) == (1, "invalid_answer")
+    assert (second.sampling.temperature, second.sampling.seed) == (0.7, 1)
+    world.fail(second, "engine_crashed")
+    clock.pass_(60)
+    (third,) = world.claim()
+    assert third.sampling == first.sampling

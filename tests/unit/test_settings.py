@@ -106,6 +106,9 @@ def test_counts(folder: Path, text: str, number: int) -> None:
         ("PIXMILL_PICTURE_SECONDS", "-1", "seconds above zero"),
         ("PIXMILL_PICTURE_SECONDS", "inf", "seconds above zero"),
         ("PIXMILL_ENGINE_STALL_SECONDS", "soon", "seconds above zero"),
+        ("PIXMILL_ALLOWED_DOMAINS", "example.org:8080", "a host is meant"),
+        ("PIXMILL_ALLOWED_DOMAINS", "ftp://example.org", "ftp:// is not fetched"),
+        ("PIXMILL_ALLOW_PRIVATE", "maybe", "switched on with 1"),
         ("PIXMILL_DATABASE_URL", "mysql://x", "sqlite:// or postgresql://"),
         ("PIXMILL_BROKER_URL", "localhost", "redis://"),
     ],
@@ -116,6 +119,19 @@ def test_a_value_that_cannot_be_used_says_where_it_comes_from(
     with pytest.raises(SettingInvalid, match=re.escape(f"{variable} = {value!r} (the environment)")) as caught:
         read(folder, **{variable: value})
     assert why in str(caught.value)
+
+
+def test_domains_come_from_everywhere_in_one_spelling(folder: Path) -> None:
+    (folder / "pixmill.toml").write_text('allowed_domains = ["Example.org", "s3://pictures"]\nallow_private = true')
+    settings = read(folder)
+    assert (settings.allowed_domains, settings.allow_private) == (("example.org", "s3://pictures"), True)
+    settings = read(folder, PIXMILL_ALLOWED_DOMAINS="a.org, *.b.org,a.org", PIXMILL_ALLOW_PRIVATE="0")
+    assert (settings.allowed_domains, settings.allow_private) == (("a.org", ".b.org"), False)
+    flags: dict[str, object] = {"allowed_domains": ("http://c.org,d.org", "d.org"), "allow_private": True}
+    settings = read(folder, flags, PIXMILL_ALLOWED_DOMAINS="a.org")
+    assert (settings.allowed_domains, settings.allow_private) == (("http://c.org", "d.org"), True)
+    with pytest.raises(SettingInvalid, match="--allow-domain = "):
+        read(folder, {"allowed_domains": ("a b",)})
 
 
 def test_a_toml_value_of_the_wrong_kind(folder: Path) -> None:

@@ -78,12 +78,14 @@ def compare(
 
 def _write(html: Path, report: Report) -> None:
     from pipeline.export.files import replacing
+    from pipeline.remote.fetcher import FetchLimits
     from workers.comparison.page import render
-    from workers.decoders import DecodeLimits
+    from workers.limits import DecodeLimits
     from workers.opener import Opener
 
     settings = read_settings()
-    with replacing(str(html)) as file, Opener(DecodeLimits.of(settings), settings.media_root) as opener:
+    opening = Opener(DecodeLimits.of(settings), settings.media_root, FetchLimits.of(settings))
+    with replacing(str(html)) as file, opening as opener:
         file.write(render(report, opener))
     note(f"The page is {html}.")
 

@@ -11,6 +11,7 @@ from pipeline.context import open_store
 from pipeline.display import echo_json, table
 from pipeline.locators import Picture
 from pipeline.options import EngineOptions
+from pipeline.prompts import Ask
 from pipeline.settings import Settings, read_settings
 from pipeline.sources.rows import Row
 from pipeline.store import Store
@@ -72,7 +73,7 @@ def answer(folder: Folder, tasks: list[Exercise], here: Session, settings: Setti
         Row(pictures=(Picture.at(folder.pictures / test.name, settings.media_root),), prompts=test.prompts())
         for test in tasks
     )
-    return here.answer(batch, ask(rows, lambda row: row.prompts, here.model.alias))
+    return here.answer(batch, ask(rows, lambda row: Ask.all(row.prompts), here.model.alias))
 
 
 def mark(store: Store, folder: Folder, tasks: list[Exercise], outcome: Outcome) -> Report:

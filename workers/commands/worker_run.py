@@ -13,7 +13,7 @@ from pipeline.display import note
 from pipeline.jobs import Lane
 from pipeline.models import register
 from pipeline.models.builds import find_model
-from pipeline.options import EngineOptions
+from pipeline.options import EngineOptions, Reach
 from pipeline.settings import read_settings
 from workers import cores
 
@@ -39,6 +39,7 @@ def _cores(context: click.Context, parameter: click.Parameter, value: str | None
     help="How long a stop lets the engine finish what it has begun.",
 )
 @options.lanes
+@options.reach
 def run(
     model: str | None,
     device: str | None,
@@ -47,6 +48,7 @@ def run(
     kv_cache_precision: str | None,
     grace: float,
     lanes: tuple[Lane, ...],
+    reach: Reach,
 ) -> None:
     """Answer what was submitted for a model, on one device.
 
@@ -62,7 +64,7 @@ def run(
     if kv_cache_precision:
         more = {**engine.device_config, "KV_CACHE_PRECISION": kv_cache_precision}
         engine = replace(engine, device_config=more)
-    settings = read_settings({"model": model, "device": device})
+    settings = read_settings({"model": model, "device": device, **reach.flags})
     logs.to_stderr()
     patiently = while_starting()
     with ExitStack() as stack:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from html import escape
 from importlib.resources import files
 
-from PIL import Image
-
 from pipeline.display import number
-from workers.child import Refused
 from workers.comparison.pairs import Pair
 from workers.comparison.report import Report
 from workers.comparison.truth import is_right
 from workers.opener import Opener
 from workers.pages import figure, fill
-
-ROOM = (400, 300)
-"""pixels of a small copy"""
+from workers.pages.thumbnails import thumbnail
 
 
 def render(report: Report, opener: Opener) -> str:
@@ -63,7 +56,7 @@ def _shown(report: Report) -> str:
 
 def _card(pair: Pair, models: tuple[str, str], opener: Opener) -> str:
     names = ", ".join(picture.name for picture in pair.pictures)
-    pictures = "".join(_picture(picture.locator, picture.name, opener) for picture in pair.pictures)
+    pictures = "".join(thumbnail(picture.locator, picture.name, opener) for picture in pair.pictures)
     truth = "" if pair.truth is None else f'<p class="truth">truth: {escape(pair.truth)}</p>'
     one, other = _marked(*pair.said)
     return f"""<article class="card">
@@ -92,16 +85,3 @@ def _marked(one: str, other: str) -> tuple[str, str]:
 def _words(words: Sequence[str], *, marked: bool) -> str:
     text = escape(" ".join(words))
     return f"<mark>{text}</mark>" if marked else text
-
-
-def _picture(locator: str, name: str, opener: Opener) -> str:
-    try:
-        picture = opener.open(locator)
-    except Refused as refusal:
-        return f'<p class="gone">{escape(refusal.message)}</p>'
-    picture.thumbnail(ROOM, Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=80)
-    data = base64.b64encode(file.getvalue()).decode()
-    size = f'width="{picture.width}" height="{picture.height}"'
-    return f'<img src="data:image/jpeg;base64,{data}" alt="{escape(name)}" {size}>'

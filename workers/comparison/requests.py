@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.locators import Picture
-from pipeline.prompts import Defaults, Prompt, canonical
+from pipeline.prompts import Ask, Defaults, Prompt, canonical
 from pipeline.questions import Questions
 from pipeline.sources.paths import from_paths
 from pipeline.sources.rows import Row
@@ -37,7 +37,7 @@ class Requests:
     truth: Truth = field(default_factory=Truth)
 
     def entries(self, model: str) -> Iterator[Entry]:
-        return ask(self.rows(), lambda row: row.prompts, model)
+        return ask(self.rows(), lambda row: Ask.all(row.prompts), model)
 
     def batch(self, model: str) -> tuple[str, dict[str, Any]]:
         """The name of the batch that asks a model, and its spec: the same command finds it again."""
@@ -61,9 +61,9 @@ def of_scenes(folder: Path, questions: Questions, defaults: Defaults, limit: int
 
     def rows() -> Iterator[Row]:
         for task in tasks[:count]:
-            own = () if questions.question else tuple(question.text for question in task.questions)
+            own = () if questions.asked else tuple(question.text for question in task.questions)
             row = Row(pictures=(Picture.at(drawn.pictures / task.name, None),), questions=own)
-            yield replace(row, prompts=tuple(asking(row)))
+            yield replace(row, prompts=tuple(one.prompt for one in asking(row)))
 
     spec = {"scenes": count, **questions.spec(), "defaults": asdict(defaults)}
     return Requests(spec=spec, rows=rows, truth=_known(tasks))

@@ -14,9 +14,9 @@ from pipeline.settings import Settings
 from pipeline.sources.paths import from_paths
 from workers.child import Refused
 from workers.compression import Tell
-from workers.decoders import DecodeLimits
 from workers.demo.drawing import draw
 from workers.demo.scenes import scene
+from workers.limits import DecodeLimits
 from workers.opener import Opener
 
 WANTED = 40
