@@ -42,6 +42,8 @@ def ask(rows: Iterable[Row | BadRow], asking: Asking, model: str, device_class: 
             yield _invalid(number, row)
             continue
         try:
+            if not row.pictures:
+                raise RowInvalid(why="it names no picture")
             asked = asking(row)
         except RowInvalid as error:
             yield _invalid(number, BadRow(message=str(error), custom_id=row.custom_id, columns=row.columns))

@@ -115,7 +115,7 @@ class TestCsv:
     def test_rows_with_other_numbers_of_cells_stay_with_their_line(self, read: Read) -> None:
         rows = read("image,question\na.jpg\nb.jpg,What?\n\nc.jpg,What?,x\nd.jpg,What?,,\n")
         assert complaints(rows) == [
-            "line 2: it has 1 cells, the first line names 2 columns",
+            "line 2: it has 1 cell, the first line names 2 columns",
             "line 5: it has 3 cells, the first line names 2 columns",
         ]
         assert len(rows) == 4
@@ -123,7 +123,7 @@ class TestCsv:
     def test_a_cell_may_hold_lines_and_later_rows_keep_their_numbers(self, read: Read) -> None:
         rows = read('image,question\r\na.jpg,"One\r\ntwo, ""three""?"\r\nb.jpg\r\n')
         assert isinstance(rows[0], Row) and rows[0].questions == ('One\r\ntwo, "three"?',)
-        assert complaints(rows) == ["line 4: it has 1 cells, the first line names 2 columns"]
+        assert complaints(rows) == ["line 4: it has 1 cell, the first line names 2 columns"]
 
     def test_an_open_quote_costs_no_more_than_a_cell_may_hold(self, read: Read) -> None:
         lines = [f"{number}.jpg,What?" for number in range(40)]

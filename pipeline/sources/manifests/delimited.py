@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipeline.display import size
+from pipeline.display import size, things
 from pipeline.errors import UsageError
 from pipeline.sources.manifests.lines import Lines
 from pipeline.sources.manifests.records import Broken, Record, Table
@@ -88,7 +88,7 @@ def _fitted(names: tuple[str, ...], cells: list[str]) -> dict[str, Any] | Broken
     width = len(names)
     if len(cells) > width and not any(cells[width:]):
         return dict(zip(names, cells, strict=False))
-    return Broken(f"it has {len(cells)} cells, the first line names {width} columns")
+    return Broken(f"it has {things(len(cells), 'cell')}, the first line names {width} columns")
 
 
 def _complaint(said: str, first: int, last: int, source: Source) -> str:
