@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
+TESTABLE := $(VENV)/.testable
 CONVERT := .venv-convert
 TESTS ?=
 JOBS ?= 2
@@ -12,13 +13,17 @@ JOBS ?= 2
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(TESTABLE): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $@
 
 demo: $(STAMP)  ## drawn scenes, the model that ships with Pixmill, answers checked
 	$(BIN)/pixmill demo
 
-test: $(STAMP) test-deps
+test: $(TESTABLE) test-deps
 	$(BIN)/python -m pytest -m 'not soak' -n $(JOBS) --dist worksteal $(TESTS)
 
 $(CONVERT)/.made: pyproject.toml
@@ -32,15 +37,15 @@ test-convert: $(CONVERT)/.made  ## training and conversion, which need torch
 test-deps:  ## the servers that tests talk to
 	tests/setup
 
-lint: $(STAMP)
+lint: $(TESTABLE)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(STAMP)
+bench: $(TESTABLE)
 	$(BIN)/python -m tests.benchmarks
 
-soak: $(STAMP) test-deps  ## full sizes: hours
+soak: $(TESTABLE) test-deps  ## full sizes: hours
 	$(BIN)/python -m pytest -m soak --timeout=0 $(TESTS)
 
 clean:
