@@ -12,9 +12,9 @@ import numpy as np
 
 from pipeline import forms
 from pipeline.errors import InvalidAnswer
+from pipeline.evaluation.texts import is_same
 from pipeline.prompts import Sampling
 from tests.engine_child import EngineChild, text
-from workers.comparison.truth import is_right
 from workers.demo import INT4
 from workers.demo.drawing import draw
 from workers.demo.questions import Question, exam_questions
@@ -54,14 +54,14 @@ class Exam:
     def mark(self, name: str, question: Question, form: Mapping[str, Any], held: str, free: str) -> None:
         marks = self.marks[name]
         marks.asked += 1
-        marks.free_right += is_right(free, question.answer)
+        marks.free_right += is_same(free, question.answer)
         try:
             value = forms.parsed(form, held)
         except InvalidAnswer as error:
             self.wrong[str(error)] += 1
             return
         marks.formed += 1
-        marks.held_right += is_right(_word(value), question.answer)
+        marks.held_right += is_same(_word(value), question.answer)
 
 
 def _word(value: Any) -> str:

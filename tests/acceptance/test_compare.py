@@ -103,6 +103,6 @@ def test_a_persons_mistakes(program: Program, tmp_path: Path) -> None:
         (("tiny", "other", "--from-batch", "nope"), 1, "There is no batch 'nope'"),
         (("tiny", "other", "--from-batch", "nope", "-q", "x"), 2, "leave out --images and -q"),
         (("tiny", "other", "--images", "empty"), 2, "nothing to compare"),
-        (("tiny", "other", "--gt", "bad.jsonl"), 2, "line 1 has no question and no answer"),
+        (("tiny", "other", "--gt", "bad.jsonl"), 2, "bad.jsonl has the columns 'picture'"),
     ):
         assert sentence in program("models", "compare", *words, code=code).err

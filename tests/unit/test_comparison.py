@@ -11,19 +11,18 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import UsageError
+from pipeline.evaluation.truth import Truth
 from pipeline.jobs import BatchState, State
 from pipeline.locators import Picture
 from pipeline.store.rows import AnswerRow, ItemRow, PictureRow, RuntimeRow
 from pipeline.store.values import Added, Counts, OpenBatch
 from tests.house import LIMITS, draw
 from tests.rows import BUILD, PROMPT
-from workers.comparison import pairs, truth
+from workers.comparison import pairs
 from workers.comparison.page import render
 from workers.comparison.pairs import KEPT, Tally, count, similarity
 from workers.comparison.report import LISTED, Report
 from workers.comparison.side import Side
-from workers.comparison.truth import Truth, is_right
 from workers.engine.client import Figures
 from workers.opener import Opener
 from workers.session import Outcome
@@ -110,26 +109,6 @@ def test_other_requests_in_the_same_place_are_not_compared() -> None:
 # --- truth ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("said", "right"), [("Two.", True), (" two ", True), ('"Two"', True), ("two cats", False), ("three", False)]
-)
-def test_what_counts_as_right(said: str, right: bool) -> None:
-    assert is_right(said, "two") == right
-
-
-def test_a_picture_is_known_by_as_much_of_its_path_as_is_told() -> None:
-    known = Truth()
-    known.add("a/1.png", "What?", "in a")
-    known.add("./b/1.png", "What?", "in b")
-    known.add("2.png", "What?", "anywhere")
-    about = {
-        place: known.about(f"file:///x/{place}", "What?") for place in ("a/1.png", "b/1.png", "c/1.png", "y/2.png")
-    }
-    assert about == {"a/1.png": "in a", "b/1.png": "in b", "c/1.png": None, "y/2.png": "anywhere"}
-    assert known.about("file:///x/a/1.png", "Why?") is None
-    assert known.about("file:///1.png", "What?") is None
-
-
 def test_truth_counts_where_it_is_known() -> None:
     known = Truth()
     known.add("0.png", "What?", "a cat")
@@ -137,45 +116,6 @@ def test_truth_counts_where_it_is_known() -> None:
     told = tally(["A cat.", "a bird", "a cow"], ["a cat", "a bird", "a dog"], known)
     assert (told.with_truth, told.right) == (2, [1, 2])
     assert (told.accuracy(0), told.accuracy(1)) == (0.5, 1.0)
-
-
-LINES = """{"picture": "0.png", "question": "What?", "answer": "a"}
-
-{"picture": "1.png", "question": "What?", "answer": 2}
-"""
-TABLE = """\ufeffquestion,picture,answer,more
-What?,0.png,a,x
-"What?",1.png,2,
-"""
-
-
-@pytest.mark.parametrize(("name", "text"), [("t.jsonl", LINES), ("t.csv", TABLE)])
-def test_truth_in_a_file(tmp_path: Path, name: str, text: str) -> None:
-    (tmp_path / name).write_text(text, "utf-8")
-    known = truth.read(tmp_path / name)
-    assert [known.about(f"file:///{row}.png", "What?") for row in range(3)] == ["a", "2", None]
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "sentence"),
-    [
-        (
-            "t.jsonl",
-            b'{"picture": "a"}\n{}\nno\n[1]\n',
-            r"line 1 has no question and no answer; line 2 .*; line 4 is no JSON object",
-        ),
-        ("t.jsonl", b"x\n" * 9, r"line 5 is no JSON object, and 4 more"),
-        ("t.csv", b"picture,question\na,b\n", r"line 2 has no answer"),
-        ("t.csv", b"picture,question,answer\na,b,c\na,,\n", r"line 3 has no question and no answer"),
-        ("t.jsonl", b"\xff\xfe\x00", r"no text that can be read"),
-    ],
-)
-def test_truth_that_cannot_be_used(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(UsageError, match=sentence):
-        truth.read(tmp_path / name)
-    with pytest.raises(UsageError, match="no such file"):
-        truth.read(tmp_path / "nowhere.csv")
 
 
 # --- the report ----------------------------------------------------------------------------------

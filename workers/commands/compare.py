@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 @click.option("-r", "--recursive", is_flag=True, help="Go into subfolders.")
 @click.option("--from-batch", metavar="NAME", help="The pictures and questions of this batch.")
 @question_options
-@click.option("--gt", type=click.Path(path_type=Path), metavar="FILE", help="Right answers, as JSON lines or CSV.")
+@click.option(
+    "--gt", type=click.Path(path_type=Path), metavar="FILE", help="Right answers; `pixmill eval` reads the same files."
+)
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Ask about the first N only.")
 @options.device
 @options.engine

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
+from pipeline.evaluation import reading
+from pipeline.evaluation.truth import Truth
 from pipeline.models import Model, register
 from pipeline.models.builds import find_model
 from pipeline.options import EngineOptions
 from pipeline.questions import Questions
 from pipeline.settings import Settings
 from pipeline.store import Store
-from workers.comparison import requests, truth
+from workers.comparison import requests
 from workers.comparison.pairs import count
 from workers.comparison.report import Report
 from workers.comparison.requests import Requests
@@ -57,7 +59,7 @@ def comparison(
     store: Store, settings: tuple[Settings, Settings], wish: Wish, engine: EngineOptions, *, tell: Tell
 ) -> Report | None:
     """Ask both models, one after the other, and hold their answers side by side; none if a person stopped it."""
-    known = truth.read(wish.gt) if wish.gt else None
+    known = _truth(wish.gt, settings[0], tell) if wish.gt else None
     models = [register(store, find_model(each.model, each.home), tell=tell) for each in settings]
     asked = wish.requests(store, settings[0], models[0], tell)
     asked.insist()
@@ -69,7 +71,17 @@ def comparison(
             return None
         sides.append(side)
     one, other = (store.views.items(side.outcome.batch.name) for side in sides)
-    return Report(sides=(sides[0], sides[1]), tally=count(one, other, known or asked.truth))
+    tally = count(one, other, known or asked.truth)
+    if known and not tally.with_truth:
+        tell(f"{wish.gt} says nothing about what was asked, such as {known.known[0].name}.")
+    return Report(sides=(sides[0], sides[1]), tally=tally)
+
+
+def _truth(file: Path, settings: Settings, tell: Tell) -> Truth:
+    truth = reading.read(str(file), settings)
+    if truth.unusable:
+        tell(f"{file}: {truth.unusable.count:,} lines cannot be used: {truth.unusable.listed('; ')}.")
+    return truth
 
 
 def _side(store: Store, settings: Settings, asked: Requests, engine: EngineOptions, *, force: bool) -> Side:

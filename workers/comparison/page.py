@@ -10,7 +10,6 @@ from importlib.resources import files
 from pipeline.display import number
 from workers.comparison.pairs import Pair
 from workers.comparison.report import Report
-from workers.comparison.truth import is_right
 from workers.opener import Opener
 from workers.pages import figure, fill
 from workers.pages.thumbnails import thumbnail
@@ -57,7 +56,7 @@ def _shown(report: Report) -> str:
 def _card(pair: Pair, models: tuple[str, str], opener: Opener) -> str:
     names = ", ".join(picture.name for picture in pair.pictures)
     pictures = "".join(thumbnail(picture.locator, picture.name, opener) for picture in pair.pictures)
-    truth = "" if pair.truth is None else f'<p class="truth">truth: {escape(pair.truth)}</p>'
+    truth = f'<p class="truth">truth: {escape(pair.told)}</p>' if pair.truth else ""
     one, other = _marked(*pair.said)
     return f"""<article class="card">
 <div class="pictures">{pictures}</div>
@@ -68,7 +67,7 @@ def _card(pair: Pair, models: tuple[str, str], opener: Opener) -> str:
 
 
 def _said(model: str, text: str, pair: Pair, side: int) -> str:
-    mark = "" if pair.truth is None else " right" if is_right(pair.said[side], pair.truth) else " wrong"
+    mark = "" if not pair.truth else " right" if pair.right(side) else " wrong"
     return f'<div class="said{mark}"><h4>{escape(model)}</h4><p>{text}</p></div>\n'
 
 

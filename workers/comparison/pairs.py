@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import zip_longest
 
+from pipeline.evaluation.texts import exact
+from pipeline.evaluation.truth import Truth
 from pipeline.store.rows import ItemRow, PictureRow
-from workers.comparison.truth import Truth, is_right
 
 KEPT = 200
 """of the answers that part, the least similar: for tables and pages"""
@@ -22,7 +23,8 @@ class Pair:
     pictures: tuple[PictureRow, ...]
     question: str
     said: tuple[str, str]
-    truth: str | None
+    truth: tuple[str, ...]
+    """what is right to say; none where it is not known"""
 
     @property
     def equal(self) -> bool:
@@ -33,14 +35,19 @@ class Pair:
         return similarity(*self.said)
 
     def right(self, side: int) -> bool:
-        return self.truth is not None and is_right(self.said[side], self.truth)
+        return bool(self.truth) and exact(self.said[side], self.truth) == 1
+
+    @property
+    def told(self) -> str:
+        """The truth as a person reads it."""
+        return " | ".join(dict.fromkeys(self.truth))
 
     def document(self) -> dict[str, object]:
         return {
             "pictures": [picture.name for picture in self.pictures],
             "question": self.question,
             "answers": self.said,
-            "truth": self.truth,
+            "truth": self.told or None,
             "similarity": round(self.similarity, 4),
         }
 
@@ -77,7 +84,7 @@ class Tally:
         self.equal += pair.equal
         alike = pair.similarity
         self._similarities += alike
-        if pair.truth is not None:
+        if pair.truth:
             self.with_truth += 1
             for side in (0, 1):
                 self.right[side] += pair.right(side)
@@ -117,13 +124,12 @@ def count(one: Iterable[ItemRow], other: Iterable[ItemRow], truth: Truth) -> Tal
 def _pair(one: ItemRow | None, other: ItemRow | None, truth: Truth) -> Pair | None:
     if not (one and other and one.answer and other.answer and _request(one) == _request(other)):
         return None
-    question = one.answer.question
-    known = (truth.about(picture.locator, question) for picture in one.pictures)
+    right = truth.about(one)
     return Pair(
         pictures=one.pictures,
-        question=question,
+        question=one.answer.question,
         said=(one.answer.model_text, other.answer.model_text),
-        truth=next((answer for answer in known if answer is not None), None),
+        truth=right.answers if right else (),
     )
 
 

@@ -66,7 +66,7 @@ class Report:
     def worst(self, most: int) -> Iterator[tuple[str, ...]]:
         """Rows of the answers that part, the least similar first."""
         for pair in islice(self.tally.worst, most):
-            told = (pair.question, *pair.said, *([pair.truth or ""] if self.tally.with_truth else []))
+            told = (pair.question, *pair.said, *([pair.told] if self.tally.with_truth else []))
             names = ", ".join(picture.name.rpartition("/")[2] for picture in pair.pictures)
             yield (f"{pair.similarity:.2f}", *(_cut(text, len(told) + 1) for text in (names, *told)))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
+from pipeline.evaluation.truth import Truth
 from pipeline.locators import Picture
 from pipeline.prompts import Ask, Defaults, Prompt, canonical
 from pipeline.questions import Questions
@@ -18,7 +19,6 @@ from pipeline.sources.rows import Row
 from pipeline.store import Store
 from pipeline.store.rows import ItemRow
 from pipeline.submit import Entry, ask
-from workers.comparison.truth import Truth
 from workers.demo.exercises import Exercise, exercises
 from workers.demo.folder import Folder
 

@@ -1,0 +1,1 @@
+"""Evaluation for people to look at: its page, with the pictures."""
