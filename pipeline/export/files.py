@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
+import io
 import os
 import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from pipeline.errors import SetupError, UsageError
 
 STDOUT = "-"
+AMONG = ".pixmill."
+"""begins the names of unfinished files among others that are not ours"""
+_PART = ".part"
+
+
+def shown(*targets: str | None) -> str:
+    """The files as a person calls them."""
+    return " and ".join("standard output" if target == STDOUT else target for target in targets if target)
 
 
 @contextmanager
@@ -25,33 +35,77 @@ def replacing(target: str) -> Iterator[TextIO]:
     if target == STDOUT:
         yield sys.stdout
         return
-    with _complaining(target):
-        mode = _mode(target)
-        if mode is not None and stat.S_ISDIR(mode):
-            raise UsageError(detail=f"{target} is a folder: name the file to write, such as {target}/answers.jsonl.")
-        writing = _written(target) if mode is not None and not stat.S_ISREG(mode) else _renamed(target)
-        with writing as file:
-            yield file
+    with replacing_bytes(target) as file, complaining(target):
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
+        try:
+            yield text
+        finally:
+            text.detach()
 
 
 @contextmanager
-def _renamed(target: str) -> Iterator[TextIO]:
-    place = Path(os.path.realpath(target))
-    unfinished = place.with_name(f".{place.name}.{os.getpid()}.part")
+def replacing_bytes(target: str) -> Iterator[BinaryIO]:
+    """The same for bytes."""
+    if target == STDOUT:
+        yield sys.stdout.buffer
+        return
+    with complaining(target):
+        mode = _mode(target)
+        if mode is not None and stat.S_ISDIR(mode):
+            raise UsageError(detail=f"{target} is a folder: name the file to write, such as {target}/answers.jsonl.")
+        if mode is not None and not stat.S_ISREG(mode):
+            with Path(target).open("wb") as file:
+                yield file
+        else:
+            with _lone(Path(os.path.realpath(target))) as file:
+                yield file
+
+
+@contextmanager
+def _lone(place: Path) -> Iterator[BinaryIO]:
+    begin = f".{place.name}."
+    sweep(place.parent, begin)
+    with renamed(place, begin) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def renamed(place: Path, begin: str = AMONG) -> Iterator[BinaryIO]:
+    """A file beside its place, which takes it on a clean exit. Raises OSError."""
+    unfinished = part(place.parent, begin)
     try:
-        with unfinished.open("w", encoding="utf-8", newline="\n") as file:
+        with unfinished.open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(place)
+            unfinished.replace(place)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-@contextmanager
-def _written(target: str) -> Iterator[TextIO]:
-    with Path(target).open("w", encoding="utf-8", newline="\n") as file:
-        yield file
+def part(folder: Path, begin: str = AMONG) -> Path:
+    """The name of an unfinished file of this process."""
+    return folder / f"{begin}{os.getpid()}{_PART}"
+
+
+def sweep(folder: Path, begin: str = AMONG) -> None:
+    """Remove what a killed export left unfinished: nobody holds its lock any more."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.name.startswith(begin) and entry.name.endswith(_PART)]
+    for name in names:
+        if name.removeprefix(begin).removesuffix(_PART).isdigit():
+            _remove_unless_held(folder / name)
+
+
+def _remove_unless_held(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+    except OSError:
+        return  # it is at work, or was put in its place meanwhile, or is another person's
 
 
 def _mode(target: str) -> int | None:
@@ -62,7 +116,7 @@ def _mode(target: str) -> int | None:
 
 
 @contextmanager
-def _complaining(target: str) -> Iterator[None]:
+def complaining(target: str) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:

@@ -8,22 +8,24 @@ from typing import Any, TextIO
 
 from pipeline.display import to_json
 from pipeline.export.files import replacing
+from pipeline.export.order import Order, Tally
 from pipeline.store.rows import AnswerRow, ItemRow
 
 
 class JsonLines:
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
+    def __init__(self, file: TextIO, tally: Tally) -> None:
+        self._file, self._tally = file, tally
 
     def write(self, item: ItemRow) -> None:
         # ASCII, so that even a name that is no text survives: JSON can escape it, UTF-8 cannot hold it.
         self._file.write(to_json(record(item), ascii_only=True) + "\n")
+        self._tally.wrote()
 
 
 @contextmanager
-def jsonl(target: str) -> Iterator[JsonLines]:
-    with replacing(target) as file:
-        yield JsonLines(file)
+def jsonl(order: Order, tally: Tally) -> Iterator[JsonLines]:
+    with replacing(order.file) as file:
+        yield JsonLines(file, tally)
 
 
 def record(item: ItemRow) -> dict[str, Any]:
@@ -34,6 +36,7 @@ def record(item: ItemRow) -> dict[str, Any]:
         "batch": item.batch,
         "row": item.row,
         "ask": item.ask,
+        "name": item.name,
         "job": item.job,
         "state": item.state,
         "columns": item.columns,
