@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -188,10 +189,16 @@ def _make(place: sa.URL) -> None:
     if _ready(place):
         return
     with _engine(place) as engine:
-        # A database's log mode is kept in its file and cannot change inside a transaction.
-        _outside_transactions(engine, lambda driver: driver.execute("PRAGMA journal_mode=WAL"))
+        # Both are kept in the file and cannot change inside a transaction; the first only while the file is new. With
+        # it the file can become smaller step by step, while others use it.
+        for pragma in ("auto_vacuum=INCREMENTAL", "journal_mode=WAL"):
+            _outside_transactions(engine, functools.partial(_set, pragma))
         with engine.execution_options(**{WRITES: True}).begin() as connection:
             _migrate(place, connection)
+
+
+def _set(pragma: str, driver: Any) -> None:
+    driver.execute(f"PRAGMA {pragma}")
 
 
 def _journal(connection: sa.Connection) -> str:

@@ -5,10 +5,12 @@ Times are seconds since 1970 (UTC) as doubles: exact and alike on SQLite and Pos
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import TSVECTOR
 
 metadata = sa.MetaData(
     naming_convention={
@@ -72,6 +74,7 @@ jobs = table(
     Column("created", Time, nullable=False),
     Column("queued", Time, nullable=False, comment="when it last began to wait"),
     Column("updated", Time, nullable=False, comment="when its state last changed"),
+    Index(None, "prompt_id"),
 )
 # Partial indexes stay small beside millions of done jobs.
 Index(
@@ -123,10 +126,13 @@ batches = table(
     Column("lane", sa.SmallInteger, nullable=False),
     Column("deadline", Time),
     Column("window", sa.Text, comment="22:00-06:00 Europe/Berlin: works only then"),
+    Column("window_opens", Time, comment="of the window that is open, or the next"),
+    Column("window_closes", Time),
     Column("created", Time, nullable=False),
     Column("finished", Time),
     Column("served", Time, comment="when its jobs last went out as a ticket, for taking turns"),
     Index(None, "state"),
+    Index(None, "window_closes"),
 )
 
 batch_items = table(
@@ -167,6 +173,7 @@ followups = table(
     Column("prompt_id", Id, ForeignKey("prompts.id"), nullable=False),
     Column("name", sa.Text, comment="the question's"),
     Column("force", sa.Boolean, nullable=False, comment="asked again though its job is done"),
+    Index(None, "prompt_id"),
     sqlite_with_rowid=False,
 )
 
@@ -263,6 +270,13 @@ answers = table(
     Column("created", Time, nullable=False),
     UniqueConstraint("job_id", "claim_token"),
     Index(None, "content_key"),
+    Index(None, "worker_id"),
+)
+Index(
+    "ix_answers_cached_from",
+    answers.c.cached_from,
+    sqlite_where=answers.c.cached_from.is_not(None),
+    postgresql_where=answers.c.cached_from.is_not(None),
 )
 
 reviews = table(
@@ -276,6 +290,32 @@ reviews = table(
     Index(None, "answer_id"),
 )
 
+# --- searches ------------------------------------------------------------------------------------
+
+# The words of each answer. Another kind of table on each database, so it is made by words of its own;
+# SQLite's has its key under this name and no other.
+answer_words = sa.table(
+    "answer_words", sa.column("rowid", Id), sa.column("words", sa.Text().with_variant(TSVECTOR(), "postgresql"))
+)
+ANSWER_WORDS = {
+    "sqlite": (
+        "CREATE VIRTUAL TABLE answer_words USING fts5(words, tokenize='ascii', columnsize=0)",
+        "CREATE TRIGGER answer_words_forget AFTER DELETE ON answers"
+        " BEGIN DELETE FROM answer_words WHERE rowid = old.id; END",
+    ),
+    "postgresql": (
+        "CREATE TABLE answer_words (rowid bigint NOT NULL, words tsvector NOT NULL,"
+        " CONSTRAINT pk_answer_words PRIMARY KEY (rowid),"
+        " CONSTRAINT fk_answer_words_rowid_answers FOREIGN KEY (rowid) REFERENCES answers (id) ON DELETE CASCADE)",
+        "CREATE INDEX ix_answer_words_words ON answer_words USING gin (words)",
+    ),
+}
+_by_hand: Callable[[str], sa.DDL] = sa.DDL
+for _dialect, _statements in ANSWER_WORDS.items():
+    for _statement in _statements:
+        sa.event.listen(metadata, "after_create", _by_hand(_statement).execute_if(dialect=_dialect))
+sa.event.listen(metadata, "before_drop", _by_hand("DROP TABLE answer_words"))
+
 # --- doors: watched folders and clocks -----------------------------------------------------------
 
 watches = table(
@@ -283,7 +323,8 @@ watches = table(
     id_column(),
     Column("name", sa.Text, nullable=False, unique=True),
     Column("spec", Json, nullable=False),
-    Column("state", sa.Text, nullable=False),
+    Column("owner", Json, comment="the process that watches, while it does"),
+    Column("lease_until", Time, comment="none once it has ended"),
     Column("created", Time, nullable=False),
 )
 
@@ -291,12 +332,20 @@ watched_files = table(
     "watched_files",
     Column("watch_id", Id, ForeignKey("watches.id", ondelete="CASCADE"), primary_key=True),
     Column("locator", sa.Text, primary_key=True),
-    Column("size", sa.BigInteger),
-    Column("mtime_ns", sa.BigInteger),
-    Column("state", sa.Text, nullable=False),
+    Column("drop", sa.Text, nullable=False, comment="the folder it came in with: drops take turns"),
+    Column("size", sa.BigInteger, nullable=False),
+    Column("mtime_ns", sa.BigInteger, nullable=False),
+    Column("state", sa.Text, nullable=False, comment="waiting, taken, done, failed, gone"),
     Column("reason", sa.Text),
+    Column("tries", sa.Integer, nullable=False, comment="looks that found it unfit as it is"),
+    Column("due", Time, comment="when to look at it again"),
+    Column("since", Time, nullable=False, comment="when it was first seen as it is"),
     Column("batch_id", Id, ForeignKey("batches.id", ondelete="SET NULL")),
+    Column("row_no", sa.BigInteger, comment="its row in the batch"),
     Column("updated", Time, nullable=False),
+    Index(None, "watch_id", "state", "due"),
+    Index(None, "locator"),
+    Index(None, "batch_id"),
 )
 
 schedules = table(
@@ -320,5 +369,24 @@ firings = table(
     Column("batch_id", Id, ForeignKey("batches.id", ondelete="SET NULL")),
     Column("outcome", sa.Text),
     Column("detail", sa.Text),
+    Column("found", sa.BigInteger, comment="rows of the batch once it was submitted"),
+    Column("alive", Time, comment="when its process was heard of last, or it began to wait"),
+    Column("tries", sa.Integer, nullable=False, server_default="0", comment="processes that began it"),
     UniqueConstraint("schedule_id", "due"),
+    Index(None, "batch_id"),
+    Index(None, "outcome"),
+)
+
+notices = table(
+    "notices",
+    id_column(),
+    Column("batch_id", Id, ForeignKey("batches.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", sa.Text, nullable=False, comment="url, command"),
+    Column("target", sa.Text, nullable=False, comment="the address, or a name in the sender's own pixmill.toml"),
+    Column("state", sa.Text, nullable=False, comment="waiting, sending, sent, failed"),
+    Column("tries", sa.Integer, nullable=False, server_default="0"),
+    Column("due", Time, nullable=False, comment="not to be tried before"),
+    Column("error", sa.Text, comment="of the last try"),
+    UniqueConstraint("batch_id", "kind", "target"),
+    Index(None, "state", "due"),
 )

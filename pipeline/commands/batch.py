@@ -12,9 +12,10 @@ import click
 from pipeline import listing
 from pipeline.context import open_to_read
 from pipeline.display import counted, echo_json, echo_lines, moment, number, printable, table, things, to_json
-from pipeline.errors import BatchEnded
+from pipeline.errors import BatchEnded, BatchLive
 from pipeline.jobs import BatchState
 from pipeline.rerun import HINT, run_again
+from pipeline.store.notices import Notice
 from pipeline.store.rows import BatchHead, BatchRow
 from pipeline.store.values import Moved
 
@@ -33,7 +34,7 @@ names = click.argument("names", nargs=-1, required=True, metavar="NAME...")
 
 @click.group()
 def batch() -> None:
-    """List and show batches; pause, resume, cancel or run them again."""
+    """List, show, pause, resume, cancel, rerun or remove batches."""
 
 
 @batch.command()
@@ -56,11 +57,11 @@ def ls(limit: int | None, as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """Show one batch: its items by state, its failures by code, what was asked."""
     with open_to_read() as store:
-        row = store.views.batch(name)
+        row, told = store.views.batch(name), store.notices.of(name)
     if as_json:
-        echo_json(row)
+        echo_json({**asdict(row), "notices": told})
     else:
-        click.echo("\n".join(_lines(row)))
+        click.echo("\n".join([*_lines(row), *map(_told, told)]))
 
 
 @batch.command()
@@ -108,6 +109,32 @@ def rerun(name: str, where: tuple[str, ...], fresh: bool, yes: bool) -> None:
             click.echo(HINT, err=True)
 
 
+@batch.command()
+@names
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rm(names: tuple[str, ...], yes: bool) -> None:
+    """Remove batches that have ended, with the jobs and answers that only they list.
+
+    What a person reviewed stays, and what other batches list.
+    """
+    with open_to_read() as store:
+        store.settle()
+        for head in [_ended(store, name) for name in dict.fromkeys(names)]:
+            held = dict(list(store.housekeeping.contents(head.id).items())[1:])
+            what = ", ".join(things(count, name) for name, count in held.items())
+            if yes or click.confirm(f"Remove {printable(head.name)} with {what}?", err=True):
+                for _ in store.housekeeping.remove_batch(head.id, head.name):
+                    pass
+                click.echo(f"{printable(head.name)} is removed with {what}.")
+
+
+def _ended(store: Store, name: str) -> BatchHead:
+    head = store.views.batch_head(name)
+    if head.finished is None:
+        raise BatchLive(name=name, state=head.state.replace("_", " "))
+    return head
+
+
 def _move(names: Iterable[str], state: BatchState, say: Callable[[Moved], str]) -> None:
     """Bring all of the batches to a state, or none when one of them has ended."""
     with open_to_read() as store:
@@ -140,6 +167,11 @@ def _resumed(moved: Moved) -> str:
 def _to_do(moved: Moved) -> str:
     others = f". Other batches still want {number(moved.shared)} of its jobs, which go on" if moved.shared else ""
     return f"{things(moved.open, 'item')} still to do{others}"
+
+
+def _told(notice: Notice) -> str:
+    why = f": {printable(notice.error)}" if notice.error else ""
+    return f"Told      {printable(notice.target)}, {notice.state}{why}"
 
 
 def _cells(row: BatchRow) -> tuple[str, ...]:

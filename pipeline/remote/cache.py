@@ -126,6 +126,19 @@ class Cache:
             if (old or total > room) and self._remove(path):
                 total -= facts.st_size
 
+    def unused(self, before: float) -> Iterator[tuple[Path, int]]:
+        """The pictures that nobody has used since, and their sizes."""
+        yield from ((path, facts.st_size) for path, facts in self._files() if facts.st_mtime < before)
+
+    def remove(self, path: Path) -> bool:
+        """Remove a picture, unless somebody has it."""
+        return self._remove(path)
+
+    def kept(self, url: str) -> list[Path]:
+        """All files that an address has here."""
+        about = self._about(url)
+        return sorted(about.parent.glob(f"{about.stem}.*"))
+
     def _tidy_after(self, size: int) -> None:
         self._written += size
         if self._written >= self._limit * _LOOK_SHARE and self._tidying.acquire(blocking=False):

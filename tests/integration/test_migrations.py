@@ -22,9 +22,15 @@ def test_the_list_of_revisions_is_the_history() -> None:
 def test_the_migrated_schema_is_that_of_the_tables(database_url: str) -> None:
     engine = database.connect(database_url)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        # The words of answers are another kind of table on each database, which SQLAlchemy does not know.
+        opts = {"compare_type": True, "compare_server_default": True, "include_name": is_known}
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, tables.metadata) == []
     engine.dispose()
+
+
+def is_known(name: str | None, kind: str, _: object) -> bool:
+    return kind != "table" or not (name or "").startswith("answer_words")
 
 
 def test_the_migrated_schema_is_word_for_word_what_the_tables_would_make(empty_url: str) -> None:
