@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline import tables as t
+from pipeline.store import searching
 from pipeline.store.views import Views
 
 NOW = 1_000_000.0
@@ -72,6 +73,14 @@ def crowd(connection: sa.Connection, done: int, queued: int) -> None:
     given = {**_answer(1, job=1, token=1, text="A red square stands on a blue table."), "id": n, "job_id": n}
     answered = {**given, "worker_id": 1, "created": NOW - (done - n) * 0.002, "content_key": key}
     _fill(connection, t.answers, numbers, answered, sa.and_(n <= done, n % 100 != 0))
+
+
+def words(connection: sa.Connection, said: str, kinds: int) -> None:
+    """Each answer of a crowd says these words, and one of so many others that begin with `item`."""
+    text = f"'{said} item' || (id % {kinds})"
+    if connection.dialect.name == "postgresql":
+        text = f"to_tsvector('simple', {text})"
+    connection.execute(sa.text(f"INSERT INTO answer_words (rowid, words) SELECT id, {text} FROM answers"))
 
 
 def _numbers(last: int) -> sa.CTE:
@@ -202,6 +211,8 @@ def _answers(connection: sa.Connection) -> None:
         _answer(3, job=1, token=2, text="a lion", finish_reason="length"),
         _answer(4, job=2, token=2, text="100% dog", cached_from=2),
     )
+    said = {1: "a grey cat", 2: "a dog", 3: "a lion", 4: "100% dog"}
+    searching.add(connection, said.items())
     _add(
         connection,
         t.reviews,

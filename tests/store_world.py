@@ -169,6 +169,12 @@ def check(store: Store) -> None:
         "a done job without the answer of its last claim": sa.select(jobs.c.id).where(
             jobs.c.state == State.DONE, ~sa.exists().where(last)
         ),
+        "an answer without its words": sa.select(answers.c.id).where(
+            answers.c.id.not_in(sa.select(t.answer_words.c.rowid))
+        ),
+        "words without an answer": sa.select(t.answer_words.c.rowid).where(
+            t.answer_words.c.rowid.not_in(sa.select(answers.c.id))
+        ),
         "a ticket for a job that ended": sa.select(jobs.c.id).where(~unfinished, jobs.c.ticketed_at.is_not(None)),
     }
     with store.reading() as connection:

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from pipeline.errors import CODES, Ended, JobError, is_retried
 from pipeline.jobs import Answer, CacheHit, Failure, PictureRead, State
-from pipeline.store.dialects import IDS, NOW, any_of, as_json, insert_rows, plain
+from pipeline.store import searching
+from pipeline.store.dialects import IDS, NOW, any_of, as_json, insert_rows, plain, reserve
 from pipeline.store.moves import ENDED, THESE, Held, close_items, held, move, put_back
 from pipeline.tables import answers, images, job_images, jobs
 
@@ -37,7 +38,7 @@ _IMAGE = ("sha256", "bytes", "width", "height", "format", "first_seen")
 _DURATIONS = ("queue_s", "read_s", "vision_s", "first_token_s", "total_s")
 _SAID = ("text", "parsed", "finish_reason", "logprob", "prompt_tokens", "answer_tokens", "seed")
 _BY = ("build_id", "runtime_id")
-_ANSWER = ("job_id", "claim_token", *_BY, "worker_id", *_SAID, *_DURATIONS, "content_key", "created")
+_ANSWER = ("id", "job_id", "claim_token", *_BY, "worker_id", *_SAID, *_DURATIONS, "content_key", "created")
 
 
 def _copy() -> sa.Insert:
@@ -173,12 +174,19 @@ def _remember_pictures(connection: sa.Connection, read: Mapping[int, Sequence[Pi
 
 
 def _insert_answers(connection: sa.Connection, fresh: Iterable[Answer], source: Source, now: float) -> None:
+    new = list(fresh)
+    if not new:
+        return
     by = (source.build, source.runtime, source.worker)
-    insert_rows(connection, answers, _ANSWER, [_answer(answer, by, now) for answer in fresh])
+    ids = list(reserve(connection, answers, len(new)))
+    rows = [_answer(id, answer, by, now) for id, answer in zip(ids, new, strict=True)]
+    insert_rows(connection, answers, _ANSWER, rows)
+    searching.add(connection, zip(ids, (answer.text for answer in new), strict=True))
 
 
-def _answer(answer: Answer, by: tuple[int, int | None, int], now: float) -> tuple[Any, ...]:
+def _answer(id: int, answer: Answer, by: tuple[int, int | None, int], now: float) -> tuple[Any, ...]:
     return (
+        id,
         answer.job,
         answer.token,
         *by,
@@ -199,7 +207,7 @@ def _answer(answer: Answer, by: tuple[int, int | None, int], now: float) -> tupl
     )
 
 
-def _copy_answers(connection: sa.Connection, hits: Iterable[CacheHit], source: Source, now: float) -> None:
+def _copy_answers(connection: sa.Connection, hits: Collection[CacheHit], source: Source, now: float) -> None:
     """Answers that are taken over name who really gave them, and cost nothing."""
     rows = [
         {
@@ -214,6 +222,7 @@ def _copy_answers(connection: sa.Connection, hits: Iterable[CacheHit], source: S
     ]
     if rows:
         connection.execute(_COPY, rows)
+        searching.copy(connection, [hit.job for hit in hits])
 
 
 def _existing(connection: sa.Connection, ids: Collection[int]) -> set[int]:

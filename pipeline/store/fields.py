@@ -17,7 +17,8 @@ import sqlalchemy as sa
 from pipeline.errors import FieldUnknown, UsageError
 from pipeline.jobs import State
 from pipeline.locators import locate, parted
-from pipeline.store.current import text
+from pipeline.store.current import text, verdict
+from pipeline.store.dialects import likely
 from pipeline.tables import aliases, answers, builds, images, job_images, jobs, prompts, runtimes
 
 Condition = sa.ColumnElement[bool]
@@ -60,7 +61,10 @@ class Filter:
 
     @property
     def condition(self) -> Condition:
-        return SIGNS[self.sign](FIELDS[self.field].expression, self.value)
+        expression = FIELDS[self.field].expression
+        found = SIGNS[self.sign](expression, self.value)
+        # Of a column the database knows how rare its values are, and it may have an index.
+        return found if isinstance(expression, sa.Column) else likely(found)
 
 
 def conditions(where: Iterable[str | Filter]) -> list[Condition]:
@@ -157,6 +161,7 @@ FIELDS: dict[str, Field] = {
     "format": Field(_text, _picture("format"), "the first picture's format, such as JPEG"),
     "question": Field(_text, prompts.c.question, "the question, word for word"),
     "text": Field(_text, text, "the answer, word for word"),
+    "verdict": Field(_text, verdict, "a person's: right, wrong or corrected"),
     "finish_reason": Field(_text, answers.c.finish_reason, "stop or length"),
     "prompt_tokens": Field(_number, answers.c.prompt_tokens, "tokens asked"),
     "answer_tokens": Field(_number, answers.c.answer_tokens, "tokens answered"),

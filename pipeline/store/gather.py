@@ -8,9 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pipeline.errors import InvalidAnswer
 from pipeline.jobs import State
 from pipeline.locators import display
-from pipeline.store.current import text
+from pipeline.store.current import origin, text
 from pipeline.store.rows import AnswerRow, BuildRow, ItemRow, PictureRow, PromptRow, ReviewRow, RuntimeRow
 from pipeline.tables import answers, builds, images, job_images, jobs, prompts, reviews, runtimes, workers
 
@@ -34,7 +35,7 @@ def answers_by_id(connection: sa.Connection, ids: Collection[int]) -> dict[int, 
     if not ids:
         return {}
     query = (
-        sa.select(answers, text.label("current_text"), jobs.c.model, jobs.c.prompt_id)
+        sa.select(answers, text.label("current_text"), origin.label("origin"), jobs.c.model, jobs.c.prompt_id)
         .join(jobs, jobs.c.id == answers.c.job_id)
         .where(answers.c.id.in_(ids))
     )
@@ -44,7 +45,7 @@ def answers_by_id(connection: sa.Connection, ids: Collection[int]) -> dict[int, 
     built = {row.id: build(row) for row in _by_id(connection, builds, {row.build_id for row in found})}
     ran = {row.id: _runtime(row) for row in _by_id(connection, runtimes, {row.runtime_id for row in found})}
     owners = {row.id: row.owner for row in _by_id(connection, workers, {row.worker_id for row in found})}
-    judged = _reviews(connection, ids)
+    judged = _reviews(connection, {row.origin for row in found})
 
     def whole(row: Row) -> AnswerRow:
         question, prompt = asked[row.prompt_id]
@@ -55,8 +56,8 @@ def answers_by_id(connection: sa.Connection, ids: Collection[int]) -> dict[int, 
             question=question,
             text=row.current_text,
             model_text=row.text,
-            review=judged.get(row.id),
-            parsed=row.parsed,
+            review=judged.get(row.origin),
+            parsed=_parsed(row, prompt),
             prompt=prompt,
             model=row.model,
             build=built[row.build_id],
@@ -143,10 +144,33 @@ def _reviews(connection: sa.Connection, ids: Collection[int]) -> dict[int, Revie
     """The review of each answer that counts: the newest, a correction before a mere verdict."""
     query = sa.select(reviews).where(reviews.c.answer_id.in_(ids))
     query = query.order_by(reviews.c.text.is_not(None), reviews.c.id)
-    return {
-        row.answer_id: ReviewRow(verdict=row.verdict, text=row.text, reviewer=row.reviewer, created=row.created)
-        for row in connection.execute(query)
-    }
+    return {row.answer_id: _review(row) for row in connection.execute(query)}
+
+
+def history(connection: sa.Connection, ids: Collection[int]) -> dict[int, tuple[ReviewRow, ...]]:
+    """All that was said about each answer, the newest first."""
+    query = sa.select(answers.c.id.label("about"), reviews).join(reviews, reviews.c.answer_id == origin)
+    query = query.where(answers.c.id.in_(ids)).order_by(reviews.c.id.desc())
+    found: dict[int, list[ReviewRow]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row.about].append(_review(row))
+    return {about: tuple(rows) for about, rows in found.items()}
+
+
+def _parsed(row: Row, prompt: PromptRow) -> Any:
+    """The answer's value in its form, also of a person's text; none when that does not have the form."""
+    if prompt.form is None or row.current_text == row.text:
+        return row.parsed
+    from pipeline import forms
+
+    try:
+        return forms.parsed(prompt.form, row.current_text)
+    except InvalidAnswer:
+        return None
+
+
+def _review(row: Row) -> ReviewRow:
+    return ReviewRow(verdict=row.verdict, text=row.text, reviewer=row.reviewer, created=row.created)
 
 
 def _picture(row: Row) -> PictureRow:

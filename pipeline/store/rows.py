@@ -137,6 +137,16 @@ class AnswerRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HistoryRow:
+    """One of a job's answers, with all that people said about it, the newest first."""
+
+    current: bool
+    """whether it is the one that counts"""
+    answer: AnswerRow
+    reviews: tuple[ReviewRow, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ItemRow:
     """A job as someone asked for it, with its current answer or its failure.
 
