@@ -119,6 +119,20 @@ terms = together(
 )
 
 
+def _window(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    from pipeline.windows import Window  # zones cost a moment, which --help need not wait for
+
+    return None if value is None else str(Window.parse(value))
+
+
+window = click.option(
+    "--window",
+    metavar="HOURS",
+    callback=_window,
+    help='Answer only at these hours: 22:00-06:00, or "22:00-06:00 Europe/Berlin".',
+)
+
+
 reach = together(
     "reach",
     Reach,

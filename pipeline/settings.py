@@ -22,7 +22,11 @@ from pipeline.errors import ForbiddenUrl, SettingInvalid, SetupError
 from pipeline.remote.urls import allowed
 
 FILE = "pixmill.toml"
-TABLES = ("worker",)
+TABLES = (
+    "commands",
+    "worker",
+    "watch",
+)
 """what else may stand in it, as [[...]]: whoever uses these checks them"""
 
 
@@ -93,6 +97,7 @@ class Settings:
     fetch_seconds: float
     fetch_cache_bytes: int
     engine_stall_seconds: float
+    on_done_secret: str | None = field(repr=False)
     given: Mapping[str, Given] = field(repr=False, compare=False)
     """what was set by anyone; the rest are defaults"""
 
@@ -114,6 +119,16 @@ class Settings:
         if not isinstance(given.value, list) or not all(isinstance(table, dict) for table in given.value):
             raise given.refused(f"write [[{name}]], in two pairs of brackets, above each")
         return tuple(replace(given, value=table, spelling=f"[[{name}]]") for table in given.value)
+
+    @property
+    def commands(self) -> Mapping[str, tuple[str, ...]]:
+        """The [commands] of `pixmill.toml`: NAME = ["program", "argument", ...]."""
+        given = self.given.get("commands")
+        if given is None:
+            return {}
+        if not isinstance(given.value, dict):
+            raise given.refused("write [commands] above them")
+        return {name: _words(replace(given, value=words, spelling=name)) for name, words in given.value.items()}
 
     def refused(self, name: str, why: str) -> SettingInvalid:
         """The error for a value that turns out to be unusable later; it says where the value came from."""
@@ -226,6 +241,13 @@ def _without_password(address: str) -> str:
 
 
 # --- parsers -----------------------------------------------------------------------------------
+
+
+def _words(given: Given) -> tuple[str, ...]:
+    words = given.value
+    if not (isinstance(words, list) and words and all(isinstance(word, str) for word in words)):
+        raise given.refused('a command is a list of words, such as ["mail", "-s", "done", "me@example.org"]')
+    return tuple(words)
 
 
 def _text(value: object, folder: Path) -> str:
@@ -373,6 +395,14 @@ TABLE: tuple[Setting, ...] = (
         _fixed(300.0),
         "300",
         "an engine without progress for so long is started anew",
+    ),
+    Setting(
+        "on_done_secret",
+        _text,
+        _fixed(None),
+        "none",
+        "signs what is sent to the addresses of --on-done; where it is not set, none is sent",
+        secret=True,
     ),
 )
 BY_NAME = {setting.name: setting for setting in TABLE}

@@ -23,6 +23,7 @@ from pipeline.errors import PixmillError, SetupError
 from pipeline.jobs import Lane
 from pipeline.models import Model
 from pipeline.queue import TICKET, WINDOW, Queue, top_up
+from pipeline.schedules.tending import tending
 from pipeline.settings import Settings
 from pipeline.store import Store
 from workers.answering import add_task
@@ -60,7 +61,8 @@ def serve(
         service.heed_signals()
         if service.wait_for_engine():
             log.info("action=ready model=%s device=%s lanes=%s", model.alias, config.engine.device, ",".join(lanes))
-            service.work(celery, names)
+            with tending(settings, store):
+                service.work(celery, names)
         worker.ended.result()
         log.info("action=stopped")
 

@@ -13,6 +13,8 @@ from pipeline.forms.options import FormOptions, form_options
 from pipeline.inputs import Inputs, input_options
 from pipeline.models import to_ask
 from pipeline.models.announcing import tell_of_older
+from pipeline.notify.options import OnDone, on_done_options
+from pipeline.occasion import Occasion
 from pipeline.options import Reach, Terms
 from pipeline.questions import Questions, question_options
 from pipeline.rehearsal import rehearsal, show
@@ -27,10 +29,12 @@ from pipeline.submit import ask
 @form_options
 @options.model
 @options.terms
+@options.window
 @options.name
 @options.force
 @options.no_cache
 @options.reach
+@on_done_options
 @options.dry_run
 @click.option("--json", "as_json", is_flag=True, help="Print what became of it as one JSON document.")
 def submit(
@@ -39,7 +43,9 @@ def submit(
     form: FormOptions,
     terms: Terms,
     reach: Reach,
+    on_done: OnDone,
     model: str | None,
+    window: str | None,
     name: str | None,
     force: bool,
     no_cache: bool,
@@ -55,6 +61,7 @@ def submit(
     from pipeline.dispatch import dispatch
 
     settings, wanted = read_settings({"model": model, **reach.flags}), form.form()
+    told = on_done.whom(settings)
     with open_store(settings) as store:
         alias, defaults = to_ask(store, settings.model, settings.home, tell=note)
         rows = inputs.rows(settings, warn=note, asked=questions.asked, most_pictures=defaults.most_pictures)
@@ -63,7 +70,16 @@ def submit(
             show(rehearsal(store, entries, model=alias, force=force), as_json=as_json)
             return
         spec = {"model": alias, **inputs.spec(), **questions.spec(), "form": wanted, "no_cache": no_cache}
-        batch = store.open_batch(name, origin="submit", spec=spec, lane=terms.lane, deadline=terms.deadline)
+        occasion = Occasion.current("submit")
+        batch = store.open_batch(
+            name or occasion.batch,
+            origin=occasion.origin,
+            spec=spec,
+            lane=terms.lane,
+            deadline=terms.deadline,
+            window=window,
+        )
+        store.notices.want(batch.id, told)
         queue = broker.CeleryQueue(broker.app(settings), alias)
         sent = dispatch(store, queue, alias, batch.id, entries, force=force)
         if sent.added.linked_done:

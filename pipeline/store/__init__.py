@@ -25,10 +25,12 @@ from pipeline.store import (
     followups,
     leases,
     requeueing,
+    reviews,
     submission,
     tickets,
     verifications,
 )
+from pipeline.store.reviews import Outcome, Review
 from pipeline.store.rows import VerificationRow
 from pipeline.store.values import (
     Added,
@@ -44,7 +46,11 @@ from pipeline.store.values import (
 )
 
 if TYPE_CHECKING:
+    from pipeline.store.housekeeping import Housekeeping
+    from pipeline.store.notices import Notices
+    from pipeline.store.schedules import Schedules
     from pipeline.store.views import Views
+    from pipeline.store.watched import Watches
 
 __all__ = ["Added", "AliasRow", "BuildFacts", "Counts", "InvalidRow", "KnownBuild", "OpenBatch", "Store", "Ticket"]
 
@@ -91,6 +97,20 @@ class Store:
         from pipeline.store.views import Views
 
         return Views(self)
+
+    @functools.cached_property
+    def watches(self) -> Watches:
+        """What watchers know of their folders."""
+        from pipeline.store.watched import Watches
+
+        return Watches(self._engine, self.reading, self._writing, self.now)
+
+    @functools.cached_property
+    def housekeeping(self) -> Housekeeping:
+        """What is old or unwanted, and goes."""
+        from pipeline.store.housekeeping import Housekeeping
+
+        return Housekeeping(self.reading, self._writing, self.now, self._engine)
 
     # --- batches ---------------------------------------------------------------------------------
 
@@ -147,6 +167,20 @@ class Store:
         with self._writing(alone=True) as (connection, now):
             return batches.set_state(connection, batch_id, state, now)
 
+    @functools.cached_property
+    def schedules(self) -> Schedules:
+        """Clocks that start commands."""
+        from pipeline.store.schedules import Schedules
+
+        return Schedules(self.reading, self._writing, self.now)
+
+    @functools.cached_property
+    def notices(self) -> Notices:
+        """Who is told that batches have ended."""
+        from pipeline.store.notices import Notices
+
+        return Notices(self.reading, self._writing, self.now)
+
     # --- tickets ---------------------------------------------------------------------------------
 
     def tickets(
@@ -165,6 +199,7 @@ class Store:
         counts = dict.fromkeys(Lane, count) if isinstance(count, int) else count
         wish = tickets.Wish(model=model, size=size, counts=counts, batch=batch, again=again)
         with self._writing(alone=True, may_be_lost=True) as (connection, now):
+            batches.turn_windows(connection, now)
             return tickets.tickets(connection, wish, now)
 
     # --- running ---------------------------------------------------------------------------------
@@ -225,6 +260,16 @@ class Store:
         """
         with self._writing(alone=True) as (connection, now):
             return requeueing.requeue(connection, ids, now, fresh=fresh, batch=batch)
+
+    # --- reviews ---------------------------------------------------------------------------------
+
+    def review(self, said: Sequence[Review], seen: dict[int, Review] | None = None) -> list[Outcome]:
+        """Store what people say about answers. Returns what became of each.
+
+        Whoever has much to store hands it over in parts, with one dict that is empty at first.
+        """
+        with self._writing() as (connection, now):
+            return reviews.add(connection, said, {} if seen is None else seen, now)
 
     # --- workers ---------------------------------------------------------------------------------
 

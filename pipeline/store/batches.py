@@ -18,6 +18,7 @@ from pipeline.store.moves import THESE, end_unwanted, set_lanes
 from pipeline.store.values import Moved, OpenBatch
 from pipeline.store.wanted import IS_LATE, IS_LIVE, IS_UNFINISHED, UNFINISHED, Condition, wanted_by
 from pipeline.tables import batch_items, batches, jobs
+from pipeline.windows import Window
 
 _SHOWN = 200
 """characters of another command's spec in a message"""
@@ -40,6 +41,9 @@ _IS_COMPLETE = sa.and_(batches.c.state == BatchState.IN_PROGRESS, ~_WAITS)
 _ENDING = sa.select(batches.c.id).where(sa.or_(_IS_COMPLETE, IS_LATE))
 _ENDED = batches.update().values(finished=NOW).returning(batches.c.id)
 _COMPLETE = _ENDED.where(_IS_COMPLETE).values(state=BatchState.COMPLETED)
+_CLOSED = sa.select(batches.c.id, batches.c.window).where(
+    batches.c.window_closes <= NOW, batches.c.state.in_(UNFINISHED)
+)
 _EXPIRE = _ENDED.where(IS_LATE).values(state=BatchState.EXPIRED)
 
 
@@ -53,8 +57,10 @@ class BatchTerms:
     deadline: float | None = None
     window: str | None = None
 
-    def columns(self) -> dict[str, Any]:
-        return {"lane": LANES[self.lane], "deadline": self.deadline, "window": self.window}
+    def columns(self, now: float) -> dict[str, Any]:
+        opens, closes = Window.parse(self.window).around(now) if self.window else (None, None)
+        span = {"window": self.window, "window_opens": opens, "window_closes": closes}
+        return {"lane": LANES[self.lane], "deadline": self.deadline, **span}
 
 
 def open_batch(connection: sa.Connection, name: str | None, terms: BatchTerms, now: float) -> OpenBatch:
@@ -64,7 +70,7 @@ def open_batch(connection: sa.Connection, name: str | None, terms: BatchTerms, n
         made = connection.execute(
             insert(connection, batches)
             .values(name=wished, origin=terms.origin, spec=terms.spec, created=now)
-            .values(state=BatchState.VALIDATING, **terms.columns())
+            .values(state=BatchState.VALIDATING, **terms.columns(now))
             .on_conflict_do_nothing()
             .returning(batches.c.id)
         ).scalar_one_or_none()
@@ -83,7 +89,7 @@ def _reopen(connection: sa.Connection, name: str, terms: BatchTerms, now: float)
     known = connection.execute(sa.select(batches).where(batches.c.name == name).with_for_update()).one()
     if canonical(known.spec) != canonical(terms.spec):
         raise BatchTaken(name=name, spec=canonical(known.spec).decode("utf-8", "replace")[:_SHOWN])
-    revive(connection, batches.c.id == known.id, BatchState.VALIDATING, **terms.columns())
+    revive(connection, batches.c.id == known.id, BatchState.VALIDATING, **terms.columns(now))
     set_lanes(connection, _jobs_of(known.id), now)
     return OpenBatch(known.id, name)
 
@@ -134,6 +140,15 @@ def set_state(connection: sa.Connection, batch_id: int, state: BatchState, now: 
     return moved
 
 
+def turn_windows(connection: sa.Connection, now: float) -> None:
+    """Where a window has closed, the next one is looked up. Between the two the batch is not live."""
+    for row in connection.execute(_CLOSED, {"now": now}).all():
+        opens, closes = Window.parse(row.window).around(now)
+        span = batches.update().values(window_opens=opens, window_closes=closes)
+        connection.execute(span.where(batches.c.id == row.id))
+        _forget_tickets(connection, row.id)
+
+
 def _moved(connection: sa.Connection, batch_id: int, goes_on: Condition, now: float) -> Moved:
     """What a batch waits for, and how much of that goes on for the sake of others."""
     mine = batch_items.c.batch_id == batch_id, batch_items.c.ended.is_(None)
@@ -148,7 +163,7 @@ def _moved(connection: sa.Connection, batch_id: int, goes_on: Condition, now: fl
 
 
 def _forget_tickets(connection: sa.Connection, batch_id: int) -> None:
-    """Tickets that reached a worker during the pause claimed nothing: their jobs need new ones.
+    """Tickets that reached a worker during the pause, or outside the window, claimed nothing: jobs need new ones.
 
     They would get them only once the queue is empty, which other batches may never let happen.
     """

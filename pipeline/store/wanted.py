@@ -12,9 +12,10 @@ Condition = sa.ColumnElement[bool]
 
 UNFINISHED = (*LIVE, BatchState.PAUSED)
 _IN_TIME = sa.or_(batches.c.deadline.is_(None), batches.c.deadline > NOW)
+_IS_OPEN = sa.or_(batches.c.window.is_(None), sa.and_(batches.c.window_opens <= NOW, batches.c.window_closes > NOW))
 
-IS_LIVE: Condition = sa.and_(batches.c.state.in_(LIVE), _IN_TIME)
-"""the batch may run: not paused, not ended, within its deadline"""
+IS_LIVE: Condition = sa.and_(batches.c.state.in_(LIVE), _IN_TIME, _IS_OPEN)
+"""the batch may run: not paused, not ended, within its deadline and its window"""
 IS_UNFINISHED: Condition = sa.and_(batches.c.state.in_(UNFINISHED), _IN_TIME)
 """the batch may still run, now or when it is resumed"""
 IS_LATE: Condition = sa.and_(batches.c.state.in_(UNFINISHED), batches.c.deadline <= NOW)

@@ -15,6 +15,7 @@ from pipeline.export.results import results
 from pipeline.forms.options import FormOptions, form_options
 from pipeline.inputs import Inputs, input_options
 from pipeline.models.announcing import tell_of_older
+from pipeline.notify.options import OnDone, on_done_options
 from pipeline.options import EngineOptions, Reach, Terms
 from pipeline.questions import Questions, question_options
 from pipeline.rehearsal import rehearsal
@@ -38,6 +39,7 @@ from workers.session import FEW, Outcome, session
 @options.force
 @options.no_cache
 @options.reach
+@on_done_options
 @options.dry_run
 @click.option("-o", "--output", metavar="OUT", help="A file for the results, in the format its name says; - is stdout.")
 @click.option("--errors", metavar="FILE", help="A file for the items that failed, which OUT is then without.")
@@ -50,6 +52,7 @@ def run(
     engine: EngineOptions,
     terms: Terms,
     reach: Reach,
+    on_done: OnDone,
     model: str | None,
     device: str | None,
     name: str | None,
@@ -69,6 +72,7 @@ def run(
     OUT is written at the end; for a batch file of the OpenAI form, line by line as answers come.
     """
     settings, wanted = read_settings({"model": model, "device": device, **reach.flags}), form.form()
+    told = on_done.whom(settings)
     live = output is not None and inputs.are_requests(settings)
     with open_store(settings) as store:
         with (
@@ -89,12 +93,17 @@ def run(
                 "no_cache": no_cache,
             }
             batch = store.open_batch(name, origin="run", spec=spec, lane=terms.lane, deadline=terms.deadline)
+            store.notices.want(batch.id, told)
             follow = functools.partial(written.follow, store.views, batch.name)
             outcome = here.answer(batch, entries, force=force, follow=follow)
             end = None if outcome.all_seen else outcome.added.total
             lines = written.finish(store.views, batch.name, end, complete=outcome.complete)
         if outcome.added.linked_done:
             tell_of_older(store, here.model.alias, batch.id)
+        if told:
+            from pipeline.notify.sending import tell
+
+            tell(settings, store, batch, say=note)
         show(store, outcome, as_json=as_json, answers=output is None)
         if lines is not None:
             note(f"{things(lines, 'line')} written to {shown(output, errors)}.")

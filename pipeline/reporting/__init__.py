@@ -1,0 +1,1 @@
+"""Reports: what changed since a moment, as sentences that text and pages share."""
