@@ -20,7 +20,7 @@ def quiet_nncf(part: str) -> Iterator[Any]:
     os.environ.setdefault("NNCF_CI", "1")
     import nncf
 
-    nncf.set_log_level(logging.ERROR)
+    logging.getLogger("nncf").setLevel(logging.ERROR)  # its own set_log_level also turns down everybody's handlers
     console = rich.get_console()  # where its bars are drawn, which is stdout
     before, console.quiet = console.quiet, True
     try:
