@@ -111,7 +111,7 @@ def test_a_deadline_ends_what_runs_and_its_batch(house: House, tmp_path: Path) -
 
 
 def test_pausing_finishes_what_is_held_and_begins_nothing(house: House, tmp_path: Path) -> None:
-    house.script = {"step_s": 0.02, "tokens": (25, 25)}
+    house.script = {"step_s": 0.02, "tokens": (75, 75)}
     batch = submitted(house, draw_many(tmp_path / "in", 2 * TICKET), 200)
     with house.worker() as worker:
         assert worker.places.held <= TICKET  # so that one ticket, which is taken as a whole, is enough for now
