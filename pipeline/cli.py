@@ -19,13 +19,19 @@ COMMANDS = {
     "run": Entry("workers.commands.run:run", "Ask about pictures and answer here and now."),
     "try": Entry("workers.commands.try_:try_", "Ask about a few pictures now; say what all would take."),
     "submit": Entry("pipeline.commands.submit:submit", "Ask about pictures; workers answer."),
+    "watch": Entry("workers.commands.watch:watch", "Watch folders: what is dropped into them is answered."),
     "worker": Entry("workers.commands.worker:worker", "Run a worker, list workers, or let one end."),
-    "up": Entry("workers.commands.up:up", "Run the workers that pixmill.toml names."),
+    "up": Entry("workers.commands.up:up", "Run the workers and watches that pixmill.toml names."),
     "status": Entry("pipeline.commands.status:status", "Show how everything stands."),
     "answers": Entry("pipeline.commands.answers:answers", "List answers, newest first."),
-    "batch": Entry("pipeline.commands.batch:batch", "List and show batches; pause, resume, cancel or run them again."),
+    "review": Entry("pipeline.commands.review:review", "Mark and correct answers, one by one or in a file."),
+    "batch": Entry("pipeline.commands.batch:batch", "List, show, pause, resume, cancel, rerun or remove batches."),
+    "report": Entry(
+        "workers.commands.report:report", "Show what changed: answers, failures, what waits, slower machines."
+    ),
+    "schedule": Entry("pipeline.commands.schedule:schedule", "Start commands by the clock."),
     "failed": Entry("pipeline.commands.failed:failed", "List, show or retry what failed."),
-    "export": Entry("pipeline.commands.export:export", "Write answers to a file."),
+    "export": Entry("pipeline.commands.export:export", "Write answers to a file, or to a folder of files."),
     "eval": Entry("workers.commands.eval:evaluate", "Mark answers against the truth in a file."),
     "models": Entry(
         "pipeline.commands.models:models", "Get, make, check and compare models; list, show or remove them."
@@ -34,6 +40,10 @@ COMMANDS = {
         "pipeline.commands.prompts:prompts", "List and show the sets of questions that come with Pixmill."
     ),
     "devices": Entry("workers.commands.devices:devices", "List the devices OpenVINO finds here."),
+    "prune": Entry("pipeline.commands.prune:prune", "Show what is old and needed by nothing, or remove it."),
+    "forget": Entry(
+        "pipeline.commands.forget:forget", "Forget pictures, with all that was asked and answered about them."
+    ),
     "db": Entry("pipeline.commands.db:db", "Upgrade the database, or say its schema."),
 }
 

@@ -273,12 +273,12 @@ class DeviceUnknown(SetupError):
 
 
 class NothingToRun(SetupError):
-    """There is nothing to run: {file} has no [[worker]] table. Write one with the options of `pixmill worker run`,
-    such as model = "internvl2-1b" and device = "CPU"."""
+    """There is nothing to run: {file} has neither a [[worker]] nor a [[watch]] table. Write one with the options
+    of `pixmill worker run`, such as model = "internvl2-1b" and device = "CPU"."""
 
 
 class WorkerTableUnfit(SetupError):
-    """The worker {name} in {file} cannot be run: {why}"""
+    """The {kind} {name} in {file} cannot be run: {why}"""
 
 
 class DeviceNotPinned(SetupError):
@@ -327,6 +327,33 @@ class BatchEnded(SetupError):
     `pixmill batch rerun {name}` runs its items again."""
 
 
+class BatchLive(SetupError):
+    """The batch {name!r} is {state}: it asks still. `pixmill batch cancel {name}` ends it; then it can be removed."""
+
+
+class PictureRunning(SetupError):
+    """An engine has a question about the picture right now, for {batches}. Wait until it has ended,
+    or `pixmill batch cancel` it, and run the same command again."""
+
+
+class PictureWatched(SetupError):
+    """{doors} names the picture, and would ask about it again. Change or remove it first,
+    then run the same command again."""
+
+
+class LogHeld(SetupError):
+    """All of it is gone from the tables, but another program reads the database, whose log may still hold some.
+    Run the same command again when that has ended."""
+
+
+class PictureUnclear(UsageError):
+    """{text!r} {why}"""
+
+
+class AgeUnfit(UsageError):
+    """--older-than {text!r} {why}. Give a span such as 90d, 24h or 90m."""
+
+
 class DeadlineUnfit(UsageError):
     """The deadline {text!r} {why}. Give a span such as 90m, 24h or 2d, or a moment such as 2026-11-21T08:00."""
 
@@ -335,12 +362,50 @@ class SinceUnfit(UsageError):
     """--since {text!r} is neither a span nor a date. Give one such as 90m, 24h or 2d, or 2026-11-20."""
 
 
+class WindowUnfit(UsageError):
+    """The window {text!r} {why}. Give two times of the day such as 22:00-06:00, and a zone if it is not the local one:
+    "22:00-06:00 Europe/Berlin"."""
+
+
+class ZoneUnknown(UsageError):
+    """There is no time zone {name!r}{hint} Zones are named as in Europe/Berlin, America/New_York or UTC."""
+
+
+class CronUnfit(UsageError):
+    """The cron expression {text!r} cannot be used: {why}. A correct one is {example!r} (minute, hour, day of the month,
+    month, day of the week), which next runs, in local time, at {runs}."""
+
+
+class IntervalUnfit(UsageError):
+    """The interval {text!r} {why}. Give one such as 15m, 6h or 2d."""
+
+
+class ScheduleUnknown(SetupError):
+    """There is no schedule {name!r}. `pixmill schedule ls` lists them."""
+
+
+class ScheduleTaken(SetupError):
+    """There is a schedule {name!r} already. Remove it first (pixmill schedule rm {name}), or choose another name."""
+
+
+class CommandUnfit(UsageError):
+    """{words!r} cannot be scheduled: {why}"""
+
+
+class NoticeRefused(PixmillError):
+    """The notice was not received: {why}."""
+
+
 class WorkerUnknown(SetupError):
     """There is no worker {name!r}. `pixmill worker ls` lists those at work, by their number and their owner."""
 
 
 class JobUnknown(SetupError):
     """There is no job {id}. `pixmill failed ls` lists the failed ones."""
+
+
+class AnswerUnknown(SetupError):
+    """There is no answer {id}. `pixmill answers` lists them with their numbers."""
 
 
 class QuestionsUnfit(UsageError):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from pipeline.complaints import translated
 from pipeline.jobs import BatchState
 from pipeline.owner import Owner
 from pipeline.store.dialects import insert
@@ -273,15 +274,16 @@ class Watches:
         PostgreSQL promises that by itself. With SQLite's write-ahead log a transaction that is synchronous
         takes all before it along.
         """
+        if self._engine.dialect.name != "sqlite":
+            return
         connection = self._engine.raw_connection()
-        try:
-            if connection.driver_connection.__class__.__module__ == "sqlite3":
-                for word in ("PRAGMA synchronous=FULL", "BEGIN IMMEDIATE", _TOUCH, "COMMIT"):
-                    connection.cursor().execute(word)
-        finally:
-            if connection.driver_connection.__class__.__module__ == "sqlite3":
-                connection.cursor().execute("PRAGMA synchronous=NORMAL")
-            connection.close()
+        with translated(self._engine.url), closing(connection), closing(connection.cursor()) as cursor:
+            cursor.execute("PRAGMA synchronous=FULL")
+            try:
+                for statement in ("BEGIN IMMEDIATE", _TOUCH, "COMMIT"):
+                    cursor.execute(statement)
+            finally:
+                cursor.execute("PRAGMA synchronous=NORMAL")
 
     def counts(self, id: int) -> dict[str, int]:
         query = sa.select(Fields.state, sa.func.count()).where(Fields.watch_id == id).group_by(Fields.state)

@@ -19,9 +19,9 @@ def many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)))
 
 
-def run_command() -> click.Command:
+def run_command(words: str = "worker") -> click.Command:
     context = click.Context(cli)
-    group = cli.get_command(context, "worker")
+    group = cli.get_command(context, words)
     assert isinstance(group, click.Group)
     command = group.get_command(context, "run")
     assert command
@@ -31,7 +31,7 @@ def run_command() -> click.Command:
 def read(folder: Path, text: str, **environ: str) -> list[Program]:
     (folder / "pixmill.toml").write_text(text)
     settings = read_settings(environ={"HOME": str(folder), **environ}, folder=folder)
-    return fleet(settings, run_command(), lambda: ["CPU", "GPU.0", "GPU.1"])
+    return fleet(settings, run_command(), lambda: ["CPU", "GPU.0", "GPU.1"], watch=run_command("watch"))
 
 
 def refused(folder: Path, text: str) -> str:
@@ -138,7 +138,7 @@ def test_a_value_is_no_option(tmp_path: Path) -> None:
 
 
 def test_without_a_table_there_is_nothing_to_run(tmp_path: Path) -> None:
-    with pytest.raises(NothingToRun, match=re.escape("pixmill.toml has no [[worker]] table")):
+    with pytest.raises(NothingToRun, match=re.escape("pixmill.toml has neither a [[worker]]")):
         read(tmp_path, 'device = "CPU"')
 
 
@@ -146,3 +146,45 @@ def test_without_a_table_there_is_nothing_to_run(tmp_path: Path) -> None:
 def test_a_table_in_single_brackets_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingInvalid, match=re.escape("write [[worker]], in two pairs of brackets")):
         read(tmp_path, text)
+
+
+def test_a_watch_has_folders_and_the_options_of_its_command(tmp_path: Path) -> None:
+    (program,) = read(
+        tmp_path,
+        """
+        [[watch]]
+        name = "scans"
+        folders = ["in", "/srv/in"]
+        question = ["What is this?", "Which colors?"]
+        stable_for = 5
+        on_success = "move done"
+        tags = true
+        """,
+    )
+    assert program.name == "scans"
+    words = list(program.command[6:])
+    (tmp_path / "in").mkdir()
+    given = run_command("watch").make_context("watch run", words).params
+    assert (given["name"], given["question"], given["tags"]) == ("scans", ("What is this?", "Which colors?"), True)
+    assert given["folders"] == (str(tmp_path / "in"), "/srv/in")
+    assert given["local"] is None
+
+
+def test_beside_a_worker_a_watch_leaves_the_answers_to_it(tmp_path: Path) -> None:
+    text = '[[worker]]\n[[watch]]\nfolders = "a"\n[[watch]]\nfolders = "b"\nlocal = true\n'
+    worker, first, second = read(tmp_path, text)
+    assert [program.name for program in (worker, first, second)] == ["CPU", "watch#1", "watch#2"]
+    assert "--no-local" in first.command and "--local" in second.command
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('question = "What?"', "folders are texts"),
+        ('folders = "a"\nquestoin = "What?"', "did you mean"),
+        ('folders = "a"\non_success = "burn"', "it is one of keep"),
+    ],
+)
+def test_a_watch_that_cannot_run_is_an_error_before_anything_starts(tmp_path: Path, text: str, why: str) -> None:
+    message = refused(tmp_path, f"[[watch]]\n{text}")
+    assert message.startswith("The watch number 1 in") and why in message

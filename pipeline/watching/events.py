@@ -1,0 +1,91 @@
+"""Events: hints from the kernel about where to look next. None of them is relied upon."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Callable
+
+from watchdog.events import (
+    DirCreatedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import ObservedWatch
+
+# It calls it an error that it was stopped.
+logging.getLogger("watchdog").setLevel(logging.CRITICAL)
+
+MOST = 20_000
+"""hints that are kept; when there are more, all is scanned"""
+# Not "opened": the watcher opens files itself.
+_KINDS: list[type[FileSystemEvent]] = [
+    FileCreatedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileClosedEvent,
+    DirCreatedEvent,
+    DirMovedEvent,
+]
+
+
+class Events(FileSystemEventHandler):
+    """Collects hints: paths with the moment of the last event about each."""
+
+    def __init__(self, wake: Callable[[], None], clock: Callable[[], float]) -> None:
+        self._wake, self._clock = wake, clock
+        self._lock = threading.Lock()
+        self._hints: dict[str, float] = {}
+        self._too_many = False
+        self._watches: dict[str, ObservedWatch] = {}
+        # Folders made in quick succession are followed twice at first, which watchdog 7 warns of and then does right.
+        warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
+        self._observer = Observer()
+        self._observer.daemon = True
+        self._observer.start()
+
+    def close(self) -> None:
+        self._observer.stop()
+        self._observer.join()
+
+    def follow(self, folder: str) -> None:
+        """Hear of a folder and all below. Raises OSError, as where the system's limit is reached."""
+        self.forget(folder)
+        self._watches[folder] = self._observer.schedule(self, folder, recursive=True, event_filter=_KINDS)
+
+    def forget(self, folder: str) -> None:
+        if watch := self._watches.pop(folder, None):
+            self._observer.unschedule(watch)
+
+    def deaf(self, folder: str) -> bool:
+        """Whether nothing is heard of a folder any more that was followed."""
+        watch = self._watches.get(folder)
+        return watch is not None and not any(
+            emitter.watch == watch and emitter.is_alive() for emitter in self._observer.emitters
+        )
+
+    def heard(self) -> tuple[dict[str, float], bool]:
+        """The hints since the last call, and whether there were too many to keep."""
+        with self._lock:
+            found, self._hints = self._hints, {}
+            too_many, self._too_many = self._too_many, False
+        return found, too_many
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        path = os.fsdecode(event.dest_path if isinstance(event, FileMovedEvent | DirMovedEvent) else event.src_path)
+        with self._lock:
+            first = not self._hints
+            if len(self._hints) < MOST:
+                self._hints[path] = self._clock()
+            else:
+                self._too_many = True
+        if first:
+            self._wake()

@@ -1,0 +1,150 @@
+"""A watcher at work in a thread, with a real worker, decoders and the fake engine, for tests that drop files."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+from pipeline.locators import locate
+from pipeline.options import Terms
+from pipeline.owner import Owner
+from pipeline.prompts import Defaults
+from pipeline.questions import Questions
+from pipeline.store.watched import FileState, WatchedFile
+from pipeline.watching.afterwards import Afterwards
+from pipeline.watching.drops import Drops
+from pipeline.watching.plan import Plan
+from pipeline.watching.rules import Rules
+from pipeline.watching.watcher import LEASE_S, Watcher, columns
+from tests.house import House
+from workers.local import Stop
+from workers.resident import Resident
+from workers.watching import steady
+
+PATIENCE_S = 60.0
+LOOK_S = 0.1
+QUICK: dict[str, Any] = {"stable_for": 0.15, "rescan": 0.5}
+
+
+class Watch:
+    """A watch of folders. Entered it runs, left it has ended."""
+
+    def __init__(
+        self,
+        house: House,
+        *folders: Path,
+        questions: tuple[str, ...] = ("What?",),
+        clock: Callable[[], float] | None = None,
+        name: str = "in",
+        **plan: Any,
+    ) -> None:
+        self.house, self.store = house, house.store
+        self.plan = Plan(folders=tuple(map(str, folders)), **QUICK | plan)
+        self.stop = Stop()
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self._said = threading.Condition()
+        rules, model = Rules(self.plan), house.model()
+        owner = replace(Owner.current(), host=name)
+        id = self.store.watches.open(name, self.plan.spec(), owner, LEASE_S)
+        assert isinstance(id, int)
+        self.resident = Resident(
+            store=self.store, model=model.alias, start_worker=house.worker, stop=self.stop, tell=self._tell
+        )
+        asking = Questions(question=questions).asking(Defaults())
+        drops = Drops(
+            store=self.store,
+            origin=f"watch:{name}",
+            spec={"model": model.alias},
+            model=model.alias,
+            asking=asking,
+            terms=Terms(),
+            columns=columns(rules, None),
+        )
+        self.watcher = Watcher(
+            store=self.store,
+            plan=self.plan,
+            id=id,
+            name=name,
+            owner=owner,
+            drops=drops,
+            afterwards=Afterwards.of(rules, None, None),
+            rules=rules,
+            answerer=self.resident,
+            bell=self.stop,
+            clock=clock or steady(),
+            tell=self._tell,
+        )
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.ask()
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+    def to_the_end(self) -> None:
+        """Wait until it ends by itself."""
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+    def until(self, condition: Callable[[], bool], what: str = "") -> None:
+        """Wait until something holds, for as long as things happen; it is looked at now and then."""
+        with self._said:
+            seen, idle = -1, 0.0
+            while not (self._error or condition()) and idle < PATIENCE_S:
+                idle = 0.0 if len(self.events) > seen else idle + LOOK_S
+                seen = len(self.events)
+                self._said.wait(LOOK_S)
+        if self._error:
+            raise self._error
+        assert condition(), (what, self.events[-20:], self.files())
+
+    def until_answered(self, count: int) -> None:
+        self.until(lambda: self.states()[FileState.DONE] >= count, f"{count} answered")
+
+    def until_told(self, event: str, times: int = 1) -> dict[str, Any]:
+        """Wait for an event. Returns what the last of them told."""
+        self.until(lambda: len(self.told(event)) >= times, event)
+        return self.told(event)[-1]
+
+    def told(self, event: str) -> list[dict[str, Any]]:
+        return [facts for said, facts in self.events if said == event]
+
+    def states(self) -> Counter[str]:
+        return Counter(self.store.watches.counts(self.watcher.id))
+
+    def files(self) -> dict[str, int]:
+        return dict(self.states())
+
+    def file(self, path: Path) -> WatchedFile | None:
+        found = dict(self.store.watches.of(locate(path, None)))
+        return found.get(self.watcher.name)
+
+    def _run(self) -> None:
+        try:
+            self.watcher.run()
+        except BaseException as error:  # noqa: BLE001  handed to the test
+            self._error = error
+        finally:
+            self.resident.wind_up()
+            if self._error is None:
+                self.watcher.end()
+
+    def _tell(self, event: str, text: str | None, **facts: Any) -> None:
+        with self._said:
+            self.events.append((event, {"text": text, **facts}))
+            self._said.notify_all()
+
+
+def answered(house: House) -> Counter[str]:
+    """How many answers were ever given about each picture, by its name."""
+    return Counter(row.pictures[0].name for row in house.store.views.answers(history=True))

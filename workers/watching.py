@@ -1,0 +1,203 @@
+"""A watch as a program: the watcher, who answers, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.errors import UsageError
+from pipeline.models import Model, register, to_ask
+from pipeline.models.builds import find_model
+from pipeline.options import EngineOptions, Terms
+from pipeline.owner import Owner
+from pipeline.prompts import Defaults, Form
+from pipeline.questions import Questions
+from pipeline.schedules.tending import tending
+from pipeline.settings import Settings
+from pipeline.sources.rows import Row
+from pipeline.store import Store
+from pipeline.watching.afterwards import Afterwards
+from pipeline.watching.drops import Drops
+from pipeline.watching.plan import Plan, check_others
+from pipeline.watching.rules import Rules
+from pipeline.watching.sending import Sending
+from pipeline.watching.telling import Telling
+from pipeline.watching.watcher import LEASE_S, Answerer, Watcher, columns
+from workers.local import Stop, Stopped
+from workers.resident import Resident
+from workers.verification import ensure
+from workers.worker import Worker, WorkerConfig
+
+SOME_FAILED, INTERRUPTED = 3, 130
+STAND_BY_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a person asked a watch to do."""
+
+    plan: Plan
+    questions: Questions
+    form: Form | None
+    engine: EngineOptions
+    terms: Terms = field(default_factory=Terms)
+    no_cache: bool = False
+    name: str | None = None
+    local: bool = True
+
+    @property
+    def called(self) -> str:
+        """The watch's name: without one of its own, its folders say which it is, so that a restart finds it."""
+        return self.name or "+".join(os.path.basename(folder) or "root" for folder in self.plan.folders)
+
+
+def watch(settings: Settings, store: Store, order: Order, tell: Telling) -> int:
+    """Watch until a signal ends it, or once if that was asked for. Returns the exit code."""
+    stop, owner = Stop(), Owner.current()
+    with ending(stop) as signals:
+        id = _open(store, order, owner, stop, tell)
+        if id is None:
+            return _code(signals, 0)
+        watcher = _watcher(settings, store, order, id, owner, stop, tell)
+        try:
+            with nullcontext() if order.plan.oneshot else tending(settings, store):
+                watcher.run()
+        finally:
+            if isinstance(watcher.answerer, Resident):
+                watcher.answerer.wind_up()
+            watcher.end()
+    return _code(signals, SOME_FAILED if order.plan.oneshot and not watcher.complete else 0)
+
+
+def _open(store: Store, order: Order, owner: Owner, stop: Stop, tell: Telling) -> int | None:
+    """The watch, as soon as nobody else has it. None: asked to stop meanwhile."""
+    told = False
+    while not stop.times:
+        known = {row.name: row for row in store.watches.rows()}
+        others = {name: Plan.of(row.spec).folders for name, row in known.items() if row.running}
+        check_others(order.plan.folders, {name: them for name, them in others.items() if name != order.called})
+        _check_name(order, known[order.called].spec if order.called in known else None)
+        found = store.watches.open(order.called, order.plan.spec(), owner, LEASE_S)
+        if isinstance(found, int):
+            return found
+        if not told:
+            text = f"Process {found.pid} on {found.host} looks after {order.called!r} already. This one takes over"
+            tell("standing_by", f"{text} when that ends.", name=order.called)
+            told = True
+        stop.wait(STAND_BY_S)
+    return None
+
+
+def _check_name(order: Order, known: Mapping[str, Any] | None) -> None:
+    """A name that was made of folders' names may stand for other folders of such names."""
+    if order.name is None and known is not None and Plan.of(known).folders != order.plan.folders:
+        detail = f"There is a watch {order.called!r} of other folders already. Name this one with --name."
+        raise UsageError(detail=detail)
+
+
+def _watcher(
+    settings: Settings, store: Store, order: Order, id: int, owner: Owner, stop: Stop, tell: Telling
+) -> Watcher:
+    clock, rules = steady(), Rules(order.plan)
+    answerer, alias, defaults = _answerer(settings, store, order, stop, tell, clock)
+    asking = order.questions.asking(defaults, order.form)
+    _check_questions(order, rules)
+    spec = {"model": alias, **order.questions.spec(), "form": order.form, "no_cache": order.no_cache}
+    drops = Drops(
+        store=store,
+        origin=f"watch:{order.called}",
+        spec=spec,
+        model=alias,
+        asking=asking,
+        terms=order.terms,
+        columns=columns(rules, settings.media_root),
+    )
+    return Watcher(
+        store=store,
+        plan=order.plan,
+        id=id,
+        name=order.called,
+        owner=owner,
+        drops=drops,
+        afterwards=Afterwards.of(rules, settings.media_root, settings.allowed_roots),
+        rules=rules,
+        answerer=answerer,
+        bell=stop,
+        clock=clock,
+        tell=tell,
+        media_root=settings.media_root,
+    )
+
+
+def _answerer(
+    settings: Settings, store: Store, order: Order, stop: Stop, tell: Telling, clock: Callable[[], float]
+) -> tuple[Answerer, str, Defaults]:
+    """Who answers, the model's alias, and what suits it."""
+
+    def say(text: str) -> None:
+        tell("note", text)
+
+    if not order.local:
+        from pipeline import broker
+
+        alias, defaults = to_ask(store, settings.model, settings.home, tell=say)
+        queue = broker.CeleryQueue(broker.app(settings), alias)
+        return Sending(store=store, queue=queue, model=alias, clock=clock, tell=tell), alias, defaults
+    model = register(store, find_model(settings.model, settings.home), tell=say)
+    config = WorkerConfig.of(settings, model.path, order.engine)
+
+    def start() -> Worker:
+        if not order.engine.unverified:
+            _verify(store, model, config, stop, say)
+        return Worker(store, model, config)
+
+    resident = Resident(store=store, model=model.alias, start_worker=start, stop=stop, tell=tell)
+    return resident, model.alias, model.defaults
+
+
+def _verify(store: Store, model: Model, config: WorkerConfig, stop: Stop, say: Callable[[str], None]) -> None:
+    def pause() -> None:
+        if stop.times:
+            raise Stopped
+
+    ensure(store, model, config, tell=say, pause=pause)
+
+
+def _check_questions(order: Order, rules: Rules) -> None:
+    """Questions that use columns nobody fills in are refused before the first file comes."""
+    row = Row(pictures=(), columns={"tags": []} if rules.plan.tags else None)
+    for _ in order.questions.checked(iter([row])):
+        pass
+
+
+def steady() -> Callable[[], float]:
+    """Seconds since 1970 that go on evenly, whatever happens to this machine's clock."""
+    offset = time.time() - time.monotonic()
+    return lambda: offset + time.monotonic()
+
+
+@contextmanager
+def ending(stop: Stop) -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM ask to stop. Gives the signals that came."""
+    came: list[int] = []
+
+    def heard(number: int, frame: object) -> None:
+        came.append(number)
+        stop.ask()
+
+    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _code(signals: list[int], otherwise: int) -> int:
+    """Ctrl-C is an interruption; SIGTERM is how a service ends in order."""
+    return INTERRUPTED if signal.SIGINT in signals else otherwise
