@@ -18,9 +18,10 @@ log = logging.getLogger(__name__)
 
 pytestmark = pytest.mark.soak
 
-ANSWERS = 20_000
+ANSWERS = 48_000
 BOUNDED = ("--cache-size", "1", "--unverified")
-"""The KV pool fills once, and never grows."""
+"""The tiny model's engine climbs by 35 to 40 MB in a thousand answers until all of this GiB has been touched, after some
+32,000 of them, and holds 1.35 GB then."""
 
 
 def resident(pid: int) -> int:
@@ -37,7 +38,7 @@ def assert_memory_is_flat(program: Program, process: subprocess.Popen[str], coun
         pids = sorted(children(process.pid))
         seen.append([resident(pid) for pid in (process.pid, *pids)])
         log.warning("after %d answers, MB: %s", 1_000 * len(seen), [kilobytes // 1_000 for kilobytes in seen[-1]])
-    early, late = seen[len(seen) // 4], seen[-1]
+    early, late = seen[len(seen) * 3 // 4], seen[-1]
     for before, after in zip(early, late, strict=True):
         assert after < 1.1 * before + 20_000, seen
 
