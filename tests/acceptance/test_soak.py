@@ -20,8 +20,8 @@ pytestmark = pytest.mark.soak
 
 ANSWERS = 48_000
 BOUNDED = ("--cache-size", "1", "--unverified")
-"""The tiny model's engine climbs by 35 to 40 MB in a thousand answers until all of this GiB has been touched, after some
-32,000 of them, and holds 1.35 GB then."""
+"""The tiny model's engine climbs by 35 to 40 MB in a thousand answers until all of this GiB has been touched, after
+some 32,000 of them, and holds 1.35 GB then."""
 
 
 def resident(pid: int) -> int:
