@@ -50,7 +50,6 @@ def run(
     DIR is a folder; one that is not there yet is waited for. A file is taken when it is complete, and answered once:
     also across restarts. Ctrl-C or SIGTERM lets the engine finish what it has begun, and ends.
     """
-    from pipeline.schedules.tending import tending
     from workers.watching import Order, watch
 
     settings = read_settings({"model": model, "device": device})
@@ -64,7 +63,7 @@ def run(
         name=name,
         local=_has_no_broker(settings) if local is None else local,
     )
-    with open_store(settings) as store, tending(settings, store):
+    with open_store(settings) as store:
         return watch(settings, store, order, Telling(as_json=as_json))
 
 
