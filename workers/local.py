@@ -58,6 +58,11 @@ class Stop:
         if self._getting:
             raise Stopped
 
+    def heed(self) -> None:
+        """Raise `Stopped` if somebody has asked to stop."""
+        if self.times:
+            raise Stopped
+
     def wake(self) -> None:
         """Something happened: look again."""
         os.eventfd_write(self._bell, 1)
@@ -74,8 +79,7 @@ class Stop:
         while True:
             self._getting = True
             try:
-                if self.times:
-                    raise Stopped
+                self.heed()
                 item = next(source)
             except StopIteration:
                 return

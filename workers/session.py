@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,11 +14,12 @@ from pipeline.models.builds import find_model
 from pipeline.options import EngineOptions
 from pipeline.progress import Progress
 from pipeline.settings import Settings
+from pipeline.signals import heeding
 from pipeline.store import Store
 from pipeline.store.values import Added, Counts, OpenBatch
 from pipeline.submit import Entry, submit
 from workers.engine.client import Figures
-from workers.local import LocalRun, Stop, Stopped
+from workers.local import LocalRun, Stop
 from workers.verification import ensure
 from workers.worker import Worker, WorkerConfig
 
@@ -135,7 +135,7 @@ class Session:
         def start_worker() -> Worker:
             nonlocal begun
             if not self.unverified:
-                self._verify(local.stop)
+                ensure(self.store, self.model, self.config, tell=self.progress.note, pause=local.stop.heed)
             begun = time.monotonic()  # a check that is made once is no part of how quick the answers come
             return Worker(self.store, self.model, self.config)
 
@@ -164,13 +164,6 @@ class Session:
             all_seen=not local.submitting,
         )
 
-    def _verify(self, stop: Stop) -> None:
-        def pause() -> None:
-            if stop.times:
-                raise Stopped
-
-        ensure(self.store, self.model, self.config, tell=self.progress.note, pause=pause)
-
     def _tell(self, counts: Counts, *, growing: bool) -> None:
         self.progress.update(done=counts.done, failed=counts.failed, total=counts.total, growing=growing)
 
@@ -192,9 +185,5 @@ def interruptible(stop: Stop) -> Iterator[None]:
         # Nothing is printed here: a write that was interrupted refuses another one from within.
         stop.interrupt()
 
-    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with heeding(heard):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

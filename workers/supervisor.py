@@ -7,9 +7,10 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+from pipeline.signals import heeding
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -77,7 +78,7 @@ class Supervisor:
         """Whether all ended by themselves, or in order; False when they were killed."""
         self._selector.register(self._doorbell, selectors.EVENT_READ, self._hear)
         try:
-            with self._heeding_signals():
+            with heeding(lambda *_: self.stop()):
                 while any(run.goes_on for run in self._runs):
                     self._turn()
         finally:
@@ -175,15 +176,6 @@ class Supervisor:
             self._selector.unregister(source)
 
     # --- the end ---------------------------------------------------------------------------------
-
-    @contextmanager
-    def _heeding_signals(self) -> Iterator[None]:
-        before = {number: signal.signal(number, lambda *_: self.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _hear(self) -> None:
         os.eventfd_read(self._doorbell)

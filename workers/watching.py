@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.models import Model, register, to_ask
+from pipeline.models import register, to_ask
 from pipeline.models.builds import find_model
 from pipeline.options import EngineOptions, Terms
 from pipeline.owner import Owner
@@ -19,6 +19,7 @@ from pipeline.prompts import Defaults, Form
 from pipeline.questions import Questions
 from pipeline.schedules.tending import tending
 from pipeline.settings import Settings
+from pipeline.signals import heeding
 from pipeline.sources.rows import Row
 from pipeline.store import Store
 from pipeline.watching.afterwards import Afterwards
@@ -28,12 +29,12 @@ from pipeline.watching.rules import Rules
 from pipeline.watching.sending import Sending
 from pipeline.watching.telling import Telling
 from pipeline.watching.watcher import LEASE_S, Answerer, Watcher, columns
-from workers.local import Stop, Stopped
+from workers.local import Stop
 from workers.resident import Resident
+from workers.session import INTERRUPTED, SOME_FAILED
 from workers.verification import ensure
 from workers.worker import Worker, WorkerConfig
 
-SOME_FAILED, INTERRUPTED = 3, 130
 STAND_BY_S = 1.0
 
 
@@ -153,19 +154,11 @@ def _answerer(
 
     def start() -> Worker:
         if not order.engine.unverified:
-            _verify(store, model, config, stop, say)
+            ensure(store, model, config, tell=say, pause=stop.heed)
         return Worker(store, model, config)
 
     resident = Resident(store=store, model=model.alias, start_worker=start, stop=stop, tell=tell)
     return resident, model.alias, model.defaults
-
-
-def _verify(store: Store, model: Model, config: WorkerConfig, stop: Stop, say: Callable[[str], None]) -> None:
-    def pause() -> None:
-        if stop.times:
-            raise Stopped
-
-    ensure(store, model, config, tell=say, pause=pause)
 
 
 def _check_questions(order: Order, rules: Rules) -> None:
@@ -190,12 +183,8 @@ def ending(stop: Stop) -> Iterator[list[int]]:
         came.append(number)
         stop.ask()
 
-    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with heeding(heard):
         yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _code(signals: list[int], otherwise: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from pipeline.errors import PixmillError
 from pipeline.notify.sending import Sender
 from pipeline.schedules.order import Order
 from pipeline.settings import Settings
+from pipeline.signals import heeding
 from pipeline.store import Store
 from pipeline.store.schedules import Waiting
 
@@ -102,9 +102,5 @@ def until_told(stopped: threading.Event) -> Iterator[None]:
             raise KeyboardInterrupt
         stopped.set()
 
-    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with heeding(heard):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
