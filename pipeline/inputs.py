@@ -96,11 +96,15 @@ class Inputs:
             limit=self.limit,
         )
 
+    def is_large(self, settings: Settings) -> bool:
+        """Whether there are so many rows that another process is worth its start."""
+        return self.manifest is not None and self._manifest(self.manifest).is_large(settings)
+
     def are_requests(self, settings: Settings) -> bool:
         """Whether the rows are requests in the OpenAI form, as far as can be told before they are read."""
         if self.manifest is None:
             return False
-        return Manifest(file=self.manifest, format=self.format or AUTO).has_requests(settings)
+        return self._manifest(self.manifest).has_requests(settings)
 
     def _of_manifest(
         self, file: str, settings: Settings, warn: Callable[[str], None], asked: bool, most_pictures: int
@@ -109,10 +113,12 @@ class Inputs:
             raise UsageError(detail="The pictures are those of the --manifest: name no others beside it.")
         if self.images_col and most_pictures == 1:
             raise UsageError(detail="--images-col: this model takes one picture at a time. Choose another with -m.")
-        manifest = Manifest(file=file, format=self.format or AUTO, columns=self._columns, image_root=self.image_root)
-        return manifest.rows(
+        return self._manifest(file).rows(
             settings, warn=warn, questions=not asked, most_pictures=most_pictures, filters=self._filters
         )
+
+    def _manifest(self, file: str) -> Manifest:
+        return Manifest(file=file, format=self.format or AUTO, columns=self._columns, image_root=self.image_root)
 
     @property
     def _columns(self) -> Asked:

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 MEDIA = "media:"
@@ -25,8 +25,7 @@ _MEMBER = re.compile(r"(.*?\.(?:zip|tar))#(.+)", re.IGNORECASE | re.DOTALL)
 _SAFE = "/!$&'()*+,-.:;=@_~"
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(NamedTuple):
     """A picture as it was named: its locator, and the size and mtime its file had then (none: not there).
 
     For a member of an archive these are the archive's: one look at the file tells whether it is still the same.

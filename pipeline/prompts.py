@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
@@ -71,9 +71,20 @@ class Prompt:
         return cls(messages=(*head, ("user", question)), sampling=sampling or Sampling(), form=form)
 
     @classmethod
-    def from_stored(cls, messages: Sequence[Sequence[str]], parameters: Mapping[str, Any], form: Form | None) -> Prompt:
+    def from_stored(
+        cls,
+        messages: Sequence[Sequence[str]],
+        parameters: Mapping[str, Any],
+        form: Form | None,
+        *,
+        digest: bytes | None = None,
+    ) -> Prompt:
+        """A prompt out of plain data; its digest, where that is known, is not computed again."""
         pairs = tuple((role, text) for role, text in messages)
-        return cls(messages=pairs, sampling=Sampling(**parameters), form=form)
+        made = cls(messages=pairs, sampling=Sampling(**parameters), form=form)
+        if digest is not None:
+            vars(made)["digest"] = digest  # where a cached property keeps it
+        return made
 
     @property
     def question(self) -> str:
@@ -86,7 +97,7 @@ class Prompt:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        return asdict(self.sampling)
+        return {name: getattr(self.sampling, name) for name in Sampling.__slots__}
 
     @functools.cached_property
     def digest(self) -> bytes:

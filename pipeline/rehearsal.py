@@ -39,7 +39,7 @@ class Rehearsal:
     def sentences(self) -> Iterator[str]:
         added = self.added
         parts = {"to ask": added.new + added.requeued, "already waiting": added.linked_pending}
-        parts |= {"that earlier answers decide about": added.waiting, "rows that cannot be asked about": added.invalid}
+        parts |= {"that earlier answers decide about": added.waiting, "that cannot be asked about": added.invalid}
         asked = counted(parts) if any(parts.values()) else "Nothing to ask"
         yield f"{asked}; {number(added.linked_done)} known already."
         yield from (f"  {error}" for error in self.errors)

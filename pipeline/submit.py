@@ -49,16 +49,8 @@ def ask(rows: Iterable[Row | BadRow], asking: Asking, model: str, device_class: 
             yield _invalid(number, BadRow(message=str(error), custom_id=row.custom_id, columns=row.columns))
             continue
         for place, one in enumerate(asked):
-            spec = JobSpec(pictures=row.pictures, prompt=one.prompt, model=model, device_class=device_class)
-            yield Item(
-                spec=spec,
-                row=number,
-                ask=place,
-                custom_id=row.custom_id,
-                columns=row.columns,
-                name=one.name,
-                when=one.when,
-            )
+            spec = JobSpec.of(row.pictures, one.prompt, model, device_class)
+            yield Item(spec, number, place, row.custom_id, row.columns, one.name, one.when)
 
 
 def submit(store: Store, batch: int, entries: Iterable[Entry], *, force: bool = False) -> Iterator[Added]:

@@ -123,7 +123,7 @@ class World:
 
 def spec(picture: str, question: str = "What?", *, model: str = MODEL, device_class: str | None = None) -> JobSpec:
     place = Picture(f"file:///pictures/{picture}", 100, 1)
-    return JobSpec(pictures=(place,), prompt=Prompt.ask(question), model=model, device_class=device_class)
+    return JobSpec.of(pictures=(place,), prompt=Prompt.ask(question), model=model, device_class=device_class)
 
 
 def answer(claim: Claim, text: str = "a cat", **more: Any) -> Answer:

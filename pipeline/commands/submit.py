@@ -20,7 +20,7 @@ from pipeline.questions import Questions, question_options
 from pipeline.rehearsal import rehearsal, show
 from pipeline.settings import read_settings
 from pipeline.store.values import Added
-from pipeline.submit import ask
+from pipeline.wanted import Wanted
 
 
 @click.command()
@@ -60,21 +60,20 @@ def submit(
     from pipeline import broker
     from pipeline.dispatch import dispatch
 
-    settings, wanted = read_settings({"model": model, **reach.flags}), form.form()
+    settings = read_settings({"model": model, **reach.flags})
     told = on_done.whom(settings)
     with open_store(settings) as store:
         alias, defaults = to_ask(store, settings.model, settings.home, tell=note)
-        rows = inputs.rows(settings, warn=note, asked=questions.asked, most_pictures=defaults.most_pictures)
-        entries = ask(questions.checked(rows), questions.asking(defaults, wanted), alias)
+        wanted = Wanted(inputs=inputs, questions=questions, form=form.form(), model=alias, defaults=defaults)
+        entries = wanted.entries(settings, note=note)
         if dry_run:
             show(rehearsal(store, entries, model=alias, force=force), as_json=as_json)
             return
-        spec = {"model": alias, **inputs.spec(), **questions.spec(), "form": wanted, "no_cache": no_cache}
         occasion = Occasion.current("submit")
         batch = store.open_batch(
             name or occasion.batch,
             origin=occasion.origin,
-            spec=spec,
+            spec={**wanted.spec(), "no_cache": no_cache},
             lane=terms.lane,
             deadline=terms.deadline,
             window=window,
@@ -95,6 +94,6 @@ def _show(added: Added, more: dict[str, object], *, as_json: bool) -> None:
     if as_json:
         echo_json({**more, **asdict(added)})
         return
-    again = {"already waiting": added.linked_pending, "rows that cannot be asked about": added.invalid}
+    again = {"already waiting": added.linked_pending, "that cannot be asked about": added.invalid}
     parts = {"queued": added.new + added.requeued, "that earlier answers decide about": added.waiting, **again}
     click.echo(f"{counted(parts)}; {number(added.linked_done)} known already.")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.errors import RowInvalid
 from pipeline.locators import Picture
 from pipeline.prompts import Prompt
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """Pictures to ask about. Whatever the row does not say itself, its command does."""
 
     pictures: tuple[Picture, ...]
@@ -25,8 +23,7 @@ class Row:
     """complete prompts, to which the command adds nothing"""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BadRow:
+class BadRow(NamedTuple):
     """A row nobody can ask about. It stays in the batch as failed, with its reason."""
 
     message: str

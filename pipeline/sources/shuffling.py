@@ -56,7 +56,7 @@ def _room_wanted() -> Iterator[None]:
 
 
 def _line(row: Row | BadRow) -> bytes:
-    values = {name: getattr(row, name) for name in row.__slots__}
+    values = row._asdict()
     values["columns"] = None if row.columns is None else dict(row.columns)
     if isinstance(row, Row):
         values["pictures"] = [(one.locator, one.size, one.mtime_ns) for one in row.pictures]

@@ -6,7 +6,8 @@ import functools
 import json
 import time
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from contextlib import closing
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,6 +17,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from pipeline.columns import spell
 from pipeline.tables import jobs
+
+Values = tuple[Any, ...]
 
 _BATCHES = 0x70786D62
 """the advisory lock of transactions that change what batches want"""
@@ -122,7 +125,7 @@ def by_digest(
     digests: Collection[bytes],
     *,
     lock: bool = False,
-) -> Sequence[tuple[Any, ...]]:
+) -> list[Values]:
     """Rows by their digest, which is the first value of each. Locked in one order, as by `locked`.
 
     Handed to the driver as they are, like rows that are inserted: of a known row's time a quarter went into
@@ -135,9 +138,15 @@ def by_digest(
     if not postgres:
         # The driver keeps prepared statements, and one with ten thousand places is large: so there are few sizes.
         padded = (*digests, *[None] * ((1 << (len(digests) - 1).bit_length()) - len(digests)))
-        return connection.exec_driver_sql(f"{text} IN ({', '.join('?' * len(padded))})", padded).all()
+        return as_read(connection.exec_driver_sql(f"{text} IN ({', '.join('?' * len(padded))})", padded))
     order = " ORDER BY id FOR NO KEY UPDATE" if lock else ""
-    return connection.exec_driver_sql(f"{text} = ANY(%s){order}", (list(digests),)).all()
+    return as_read(connection.exec_driver_sql(f"{text} = ANY(%s){order}", (list(digests),)))
+
+
+def as_read(result: sa.CursorResult[Any]) -> list[Values]:
+    """All rows as the driver gives them: to make SQLAlchemy's of them took as long as to read them."""
+    with closing(result):
+        return list(cast(Iterable[Values], result.cursor))
 
 
 def locked(query: sa.Select[Any]) -> sa.Select[Any]:

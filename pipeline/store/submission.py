@@ -15,7 +15,7 @@ from pipeline.jobs import BatchState, Item, State
 from pipeline.prompts import Prompt
 from pipeline.store import followups, linking
 from pipeline.store.batches import release, revive
-from pipeline.store.dialects import as_json, insert_rows, plain, plain_or_none, reserve
+from pipeline.store.dialects import as_json, as_read, insert_rows, plain, plain_or_none, reserve
 from pipeline.store.followups import Place
 from pipeline.store.linking import is_run_again
 from pipeline.store.moves import THESE, set_lanes
@@ -226,7 +226,7 @@ def _clear(connection: sa.Connection, batch_id: int, placed: dict[Place, Row], n
         last[row] = max(ask, last.get(row, 0))
     given = {"batch": batch_id, "first": min(last), "last": max(last)}
     stale: list[tuple[int, int, int | None]] = []
-    for row, ask, *said in connection.execute(_WITHIN, given).all():
+    for row, ask, *said in as_read(connection.execute(_WITHIN, given)):
         wished = placed.get((row, ask))
         if wished is not None and tuple(said) == (*wished[3:8], wished[9]):
             del placed[row, ask]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from tests.house import draw_many
@@ -50,7 +51,7 @@ def test_rows_are_answered_with_their_ids_and_columns_and_a_grown_manifest_only_
     assert (again["answered_now"], again["known_before"], again["failed"]) == (1, 3, 1)
 
     told = program(*command[:-4], *SHORT, "--dry-run").out
-    assert told.splitlines()[0] == "1 rows that cannot be asked about; 4 known already."
+    assert told.splitlines()[0] == "1 that cannot be asked about; 4 known already."
     more = program("run", "--manifest", str(path), "-q", "New?", *SHORT, "--dry-run").out
     assert "as measured on the last 4 answers of this model." in more
 
@@ -65,6 +66,23 @@ def test_a_manifest_from_standard_input_and_one_that_names_no_pictures(program: 
     both = program("run", ".", "--manifest", "-", *SHORT, code=2)
     assert "name no others beside it" in both.err
     assert "--id-col is about a --manifest" in program("run", ".", "--id-col", "x", *SHORT, code=2).err
+
+
+def test_a_large_manifest_says_and_asks_what_a_small_one_does(program: Program) -> None:
+    """So large that a process of its own reads it."""
+    away = replace(program, environment={**program.environment, "PIXMILL_BROKER_URL": "redis://localhost:1/0"})
+    draw_many(program.folder, 1)
+    path = program.folder / "large.csv"
+    rows = [f"{n},00000.bmp,What {n % 7}?,{'x' * 5_000}\n" for n in range(1_000)]
+    path.write_text("id,image,question,comment\n" + "".join(rows))
+    left_out = away("submit", "--manifest", str(path), "--min-size", "1G", "--json")
+    assert "--min-size, --max-size or --since left out all that was found (1,000)" in left_out.err
+    path.write_text("id,image,question,comment\n" + "".join([*rows, "1000,,What?,none\n"]))
+    for new in (7, 0):
+        added = away("submit", "--manifest", str(path), "--name", "large", "--json").json
+        assert (added["new"], added["linked_pending"], added["invalid"]) == (new, 1_000 - new, 1)
+    (row,) = away("failed", "ls", "--batch", "large", "--json").lines
+    assert "line 1,002: the row cannot be used" in row["error"]
 
 
 def test_several_pictures_at_once_are_refused_where_the_model_takes_one(program: Program) -> None:

@@ -49,7 +49,7 @@ def items(start: int, count: int, folder: str) -> list[Item]:
     prompt = Prompt.ask("What is in this picture?")
     return [
         Item(
-            spec=JobSpec(
+            spec=JobSpec.of(
                 pictures=(
                     Picture(f"file:///data/{folder}/{row:08}.jpg", 123456 + row, 1_700_000_000_000_000_000 + row),
                 ),

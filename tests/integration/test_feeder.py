@@ -326,14 +326,14 @@ def test_jobs_that_share_pictures_do_not_wait_for_each_other_for_ever(house: Hou
     house.max_num_seqs = 1
     pictures = [Picture.at(path, None) for path in draw_many(tmp_path / "in", 33)]
     groups = [pictures[:16], pictures[16:32], [pictures[32], *pictures[:15]]]
-    specs = [JobSpec(pictures=tuple(group), prompt=Prompt.ask("What?"), model="fake") for group in groups]
+    specs = [JobSpec.of(pictures=tuple(group), prompt=Prompt.ask("What?"), model="fake") for group in groups]
     outcome = house.run_items(Item(spec=spec, row=row) for row, spec in enumerate(specs))
     assert outcome.counts.done == 3
 
 
 def test_what_was_read_is_noted_for_the_right_picture(house: House, tmp_path: Path) -> None:
     pictures = (Picture.at(tmp_path / "gone.bmp", None), Picture.at(draw(tmp_path / "a.bmp", 1), None))
-    house.run_items([Item(spec=JobSpec(pictures=pictures, prompt=Prompt.ask("What?"), model="fake"), row=0)])
+    house.run_items([Item(spec=JobSpec.of(pictures=pictures, prompt=Prompt.ask("What?"), model="fake"), row=0)])
     (failed,) = house.store.views.failed()
     assert [picture.sha256 for picture in failed.pictures] == [None, None]
 
@@ -370,7 +370,7 @@ def test_two_workers_share_one_database(house: House, tmp_path: Path) -> None:
 
 def test_more_pictures_than_a_job_may_have_are_refused(house: House, tmp_path: Path) -> None:
     pictures = tuple(Picture.at(path, None) for path in draw_many(tmp_path / "in", 17))
-    spec = JobSpec(pictures=pictures, prompt=Prompt.ask("What?"), model="fake")
+    spec = JobSpec.of(pictures=pictures, prompt=Prompt.ask("What?"), model="fake")
     outcome = house.run_items([Item(spec=spec, row=0), Item(spec=replace(spec, pictures=pictures[:16]), row=1)])
     assert (outcome.counts.done, outcome.counts.failed) == (1, 1)
     (failed,) = house.store.views.failed()
@@ -381,7 +381,7 @@ def test_jobs_with_many_pictures_do_not_wait_for_each_other_for_ever(house: Hous
     house.max_num_seqs = 1
     pictures = [Picture.at(path, None) for path in draw_many(tmp_path / "in", 60)]
     groups = [tuple(pictures[start : start + 12]) for start in range(0, 60, 12)]
-    specs = [JobSpec(pictures=group, prompt=Prompt.ask("What?"), model="fake") for group in groups]
+    specs = [JobSpec.of(pictures=group, prompt=Prompt.ask("What?"), model="fake") for group in groups]
     outcome = house.run_items(Item(spec=spec, row=row) for row, spec in enumerate(specs))
     assert outcome.counts.done == 5
 

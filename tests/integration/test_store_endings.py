@@ -58,7 +58,7 @@ def test_what_was_read_is_stored_once(world: World, clock: Clock) -> None:
 
 def test_each_picture_of_a_job_has_its_own_content(world: World) -> None:
     pictures = tuple(Picture(f"file:///{n}") for n in range(2))
-    world.add(world.open(), JobSpec(pictures=pictures, prompt=Prompt.ask("Which?"), model="m"))
+    world.add(world.open(), JobSpec.of(pictures=pictures, prompt=Prompt.ask("Which?"), model="m"))
     (claim,) = world.claim()
     reads = [PictureRead(sha256=bytes([n]) * 32, bytes=n, width=1, height=1, format="PNG") for n in (9, 5)]
     world.finish(answer(claim, pictures=reads))

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import replace
 
 import pytest
 
-from pipeline.jobs import CacheHit
+from pipeline.jobs import CacheHit, JobSpec
 from pipeline.prompts import Prompt
 from pipeline.store import Store, endings
 from pipeline.store.reviews import Outcome, Review, Verdict
 from pipeline.tables import reviews
-from tests.store_world import READ, Clock, World, answer, spec
+from tests.store_world import MODEL, READ, Clock, World, answer, spec
 
 KEY = b"k" * 16
 WRONG, RIGHT = Verdict.WRONG, Verdict.RIGHT
@@ -129,7 +128,8 @@ def test_what_was_wrong_can_be_run_again(world: World, store: Store) -> None:
 def test_a_correction_is_read_by_the_form_of_its_question(
     world: World, store: Store, text: str, value: str | None
 ) -> None:
-    question = replace(spec("a.jpg"), prompt=Prompt.ask("Is it?", form={"kind": "choices", "choices": ["yes", "no"]}))
+    prompt = Prompt.ask("Is it?", form={"kind": "choices", "choices": ["yes", "no"]})
+    question = JobSpec.of(spec("a.jpg").pictures, prompt, MODEL)
     batch = world.open()
     world.add(batch, question)
     (claim,) = world.claim()

@@ -27,13 +27,13 @@ def test_new_rows_become_jobs(world: World, clock: Clock) -> None:
 
 def test_a_job_keeps_its_pictures_in_order(world: World) -> None:
     pictures = tuple(Picture(f"file:///{name}.jpg") for name in "zay")
-    world.add(world.open(), JobSpec(pictures=pictures, prompt=Prompt.ask("Which?"), model="m"))
+    world.add(world.open(), JobSpec.of(pictures=pictures, prompt=Prompt.ask("Which?"), model="m"))
     assert world.claim()[0].pictures == pictures
 
 
 def test_the_prompt_comes_back_as_it_was(world: World) -> None:
     prompt = Prompt(messages=(("system", "Be \0 brief \udc80"), ("user", "What ✓?")), form={"choices": ["yes", "no"]})
-    world.add(world.open(), JobSpec(pictures=(Picture("file:///a"),), prompt=prompt, model="m"))
+    world.add(world.open(), JobSpec.of(pictures=(Picture("file:///a"),), prompt=prompt, model="m"))
     claimed = world.claim()[0].prompt
     assert claimed == prompt
     assert claimed.digest == prompt.digest

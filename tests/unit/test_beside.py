@@ -2,35 +2,47 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import SetupError
+from pipeline.beside import Beside
+from pipeline.conditions import Condition
+from pipeline.errors import PixmillError, SetupError, UsageError
+from pipeline.jobs import Item, JobSpec
 from pipeline.locators import Picture
-from pipeline.sources.beside import beside
-from pipeline.sources.rows import BadRow, Row, Rows
+from pipeline.prompts import Prompt, Sampling
+from pipeline.store.values import InvalidRow
+from pipeline.submit import Entry
+
+PROMPTS = (
+    Prompt.ask("Q?", system="Be brief.", sampling=Sampling(max_tokens=9, temperature=0.5, seed=3)),
+    Prompt.ask("What \udcff?", form={"kind": "choices", "choices": ["yes", "no"]}),
+)
 
 
-def some(count: int) -> Rows:
+def some(count: int) -> Iterator[Entry]:
     for number in range(count):
-        if number % 10 == 3:
-            yield BadRow(message=f"line {number}", custom_id=str(number), columns={"x": [1, None]})
-            continue
-        pictures = (Picture(f"file:///{number}.jpg", number, None), Picture("file:///\udcff"))
         columns = {"n": number, "text": "ä\udcff\0"} if number % 2 else None
-        yield Row(pictures=pictures, custom_id=str(number), columns=columns, questions=("Q?",), system="Be brief.")
+        if number % 10 == 3:
+            yield InvalidRow(row=number, code="ROW_INVALID", message="no", custom_id=str(number), columns=columns)
+            continue
+        pictures = (Picture(f"file:///{number}.jpg", number, None), Picture("file:///%FF"))
+        spec = JobSpec.of(pictures, PROMPTS[number % 2], "m", "GPU" if number % 3 else None)
+        when = (Condition(ask=0, values=("yes",), contains=True),) if number % 5 == 1 else ()
+        yield Item(spec, number, 1, str(number), columns, f"name {number % 7}", when)
 
 
-def plain(rows: Rows) -> list[object]:
-    def values(row: Row | BadRow) -> Iterator[object]:
-        yield type(row)
-        for name in row.__slots__:
-            value = getattr(row, name)
-            yield dict(value) if name == "columns" and value is not None else value
+def beside(entries: Iterator[Entry]) -> Iterator[Entry]:
+    return Beside(pytest.fail).entries(entries)
 
-    return [tuple(values(row)) for row in rows]
+
+def plain(entries: Iterator[Entry]) -> list[object]:
+    return [
+        entry._replace(columns=entry.columns and dict(entry.columns)) if isinstance(entry, Item) else entry
+        for entry in entries
+    ]
 
 
 def children() -> set[str]:
@@ -38,43 +50,89 @@ def children() -> set[str]:
     return {child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()}
 
 
-@pytest.mark.parametrize("count", [0, 7, 1234])
-def test_the_rows_are_the_same(count: int) -> None:
+@pytest.fixture(autouse=True)
+def _nothing_left() -> Iterator[None]:
     before = children()
-    assert plain(beside(some(count))) == plain(some(count))
+    yield
     assert children() == before
+
+
+@pytest.mark.parametrize("count", [0, 7, 1234])
+def test_the_entries_are_the_same(count: int) -> None:
+    assert plain(beside(some(count))) == plain(some(count))
+
+
+def test_a_prompt_is_known_by_what_it_asks_though_its_digest_came_along() -> None:
+    items = [entry for entry in beside(some(50)) if isinstance(entry, Item)]
+    for item in items:
+        prompt = item.spec.prompt
+        assert prompt.digest == Prompt(messages=prompt.messages, sampling=prompt.sampling, form=prompt.form).digest
+        assert item.spec == JobSpec.of(item.spec.pictures, prompt, item.spec.model, item.spec.device_class)
+    assert len({id(item.spec.prompt) for item in items}) == 2
+
+
+def test_more_prompts_than_are_remembered() -> None:
+    def many() -> Iterator[Entry]:
+        for number in range(10_000):
+            yield Item(JobSpec.of((Picture("file:///a"),), Prompt.ask(f"{number}?"), "m"), number)
+
+    assert list(beside(many())) == list(many())
 
 
 def test_who_takes_no_more_ends_the_process() -> None:
     before = children()
-    rows = beside(some(1_000_000))
-    assert isinstance(next(rows), Row)
+    entries = beside(some(1_000_000))
+    assert isinstance(next(entries), Item)
     assert len(children() - before) == 1
-    rows.close()  # type: ignore[attr-defined]
+    entries.close()  # type: ignore[attr-defined]
     assert children() == before
 
 
-def test_what_goes_wrong_there_is_raised_here_after_the_rows_before() -> None:
-    def failing() -> Rows:
+def test_what_is_said_there_is_said_here() -> None:
+    said: list[tuple[int, str]] = []
+    apart = Beside(lambda text: said.append((os.getpid(), text)))
+
+    def talking() -> Iterator[Entry]:
+        apart.note("begun")
         yield from some(2)
-        raise LookupError("a mistake of ours")
+        apart.note("done")
 
-    before = children()
-    rows = beside(failing())
-    with pytest.raises(RuntimeError, match="a mistake of ours"):
-        list(rows)
-    assert children() == before
+    apart.note("before")
+    assert len(list(apart.entries(talking()))) == 2
+    assert said == [(os.getpid(), text) for text in ("before", "begun", "done")]
 
 
-def test_a_killed_process_is_no_end_of_the_rows() -> None:
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (UsageError(detail="Say more."), UsageError),
+        (SetupError(detail="There is no room."), SetupError),
+        (LookupError("a mistake of ours"), RuntimeError),
+    ],
+)
+def test_what_goes_wrong_there_is_raised_here(
+    error: Exception, raised: Callable[..., PixmillError | RuntimeError]
+) -> None:
+    def failing() -> Iterator[Entry]:
+        yield from some(600)
+        raise error
+
+    seen = []
+    with pytest.raises(raised, match=str(error)):  # type: ignore[call-overload]
+        for entry in beside(failing()):
+            seen.append(entry)
+    assert len(seen) >= 500
+
+
+def test_a_killed_process_is_no_end_of_the_entries() -> None:
     parent = os.getpid()
 
-    def killed() -> Rows:
+    def killed() -> Iterator[Entry]:
         yield from some(600)
         if os.getpid() != parent:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    rows = beside(killed())
-    assert isinstance(next(rows), Row)
+    entries = beside(killed())
+    assert isinstance(next(entries), Item)
     with pytest.raises(SetupError, match="was killed"):
-        list(rows)
+        list(entries)

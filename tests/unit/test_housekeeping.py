@@ -114,7 +114,7 @@ def prune(place: Place, find: Callable[..., object]) -> int:
 def test_blobs_that_no_job_names_go(place: Place, world: World) -> None:
     named, left = blob(place.settings, b"named"), blob(place.settings, b"left")
     picture = Picture(f"blob:{named.name}")
-    world.add(world.open(), JobSpec(pictures=(picture,), prompt=Prompt.ask("What?"), model="m", device_class=None))
+    world.add(world.open(), JobSpec.of(pictures=(picture,), prompt=Prompt.ask("What?"), model="m", device_class=None))
     assert files.count(files.blobs, place) == ({"file": 1}, 4)
     assert prune(place, files.blobs) == 1
     assert named.exists() and not left.exists()

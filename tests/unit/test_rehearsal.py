@@ -11,7 +11,7 @@ def test_it_says_what_how_much_and_how_long() -> None:
     told = Rehearsal(added=added, errors=errors, pace=Pace(rate=2.0, answers=40))
     first, *reasons, more, last = told.sentences()
     assert first == (
-        "6 to ask, 6 already waiting, 4 that earlier answers decide about, 12 rows that cannot be asked about; "
+        "6 to ask, 6 already waiting, 4 that earlier answers decide about, 12 that cannot be asked about; "
         "3 known already."
     )
     assert reasons == [f"  line {number}: no" for number in range(SHOWN)]

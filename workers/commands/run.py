@@ -23,7 +23,7 @@ from pipeline.rehearsal import show as show_rehearsal
 from pipeline.settings import read_settings
 from pipeline.store import Store
 from pipeline.store.rows import ItemRow
-from pipeline.submit import ask
+from pipeline.wanted import Wanted
 from workers.session import FEW, Outcome, session
 
 
@@ -71,7 +71,7 @@ def run(
 
     OUT is written at the end; for a batch file of the OpenAI form, line by line as answers come.
     """
-    settings, wanted = read_settings({"model": model, "device": device, **reach.flags}), form.form()
+    settings = read_settings({"model": model, "device": device, **reach.flags})
     told = on_done.whom(settings)
     live = output is not None and inputs.are_requests(settings)
     with open_store(settings) as store:
@@ -79,19 +79,13 @@ def run(
             session(settings, store, engine, quiet=quiet) as here,
             results(None if dry_run else output, None if dry_run else errors, live=live) as written,
         ):
-            asked, most = questions.asked, here.model.defaults.most_pictures
-            rows = inputs.rows(settings, warn=here.progress.note, asked=asked, most_pictures=most)
-            entries = ask(questions.checked(rows), questions.asking(here.model.defaults, wanted), here.model.alias)
+            alias, defaults = here.model.alias, here.model.defaults
+            wanted = Wanted(inputs=inputs, questions=questions, form=form.form(), model=alias, defaults=defaults)
+            entries = wanted.entries(settings, note=here.progress.note)
             if dry_run:
-                show_rehearsal(rehearsal(store, entries, model=here.model.alias, force=force), as_json=as_json)
+                show_rehearsal(rehearsal(store, entries, model=alias, force=force), as_json=as_json)
                 return 0
-            spec = {
-                "model": here.model.alias,
-                **inputs.spec(),
-                **questions.spec(),
-                "form": wanted,
-                "no_cache": no_cache,
-            }
+            spec = {**wanted.spec(), "no_cache": no_cache}
             batch = store.open_batch(name, origin="run", spec=spec, lane=terms.lane, deadline=terms.deadline)
             store.notices.want(batch.id, told)
             follow = functools.partial(written.follow, store.views, batch.name)
@@ -99,7 +93,7 @@ def run(
             end = None if outcome.all_seen else outcome.added.total
             lines = written.finish(store.views, batch.name, end, complete=outcome.complete)
         if outcome.added.linked_done:
-            tell_of_older(store, here.model.alias, batch.id)
+            tell_of_older(store, alias, batch.id)
         if told:
             from pipeline.notify.sending import tell
 

@@ -10,7 +10,6 @@ from pipeline.display import things
 from pipeline.locators import Picture
 from pipeline.settings import Settings
 from pipeline.sources import openai
-from pipeline.sources.beside import beside
 from pipeline.sources.filters import EVERYTHING, Filters
 from pipeline.sources.formats.coco import coco
 from pipeline.sources.formats.imagefolder import metadata
@@ -32,6 +31,7 @@ from pipeline.sources.rows import Rows
 
 AUTO = "auto"
 IMAGE_FOLDER = "imagefolder"
+LARGE = 4 << 20
 
 READERS: Mapping[str, Callable[[Source], Table]] = {
     "csv": delimited,
@@ -89,8 +89,11 @@ class Manifest:
             return found(name)
 
         find = wanted if filters.include or filters.exclude else found
-        rows = made(table, columns, find, most_pictures=most_pictures)
-        return beside(rows) if source.is_large else rows
+        return made(table, columns, find, most_pictures=most_pictures)
+
+    def is_large(self, settings: Settings) -> bool:
+        """Whether another process is worth its start."""
+        return Source(metadata(self.file), settings).size >= LARGE
 
     def has_requests(self, settings: Settings) -> bool:
         """Whether it is a batch file of the OpenAI form. Standard input is so only when the format says it."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 COMPRESSED = (".gz", ".zst")
-LARGE = 4 << 20
 
 
 class Source:
@@ -52,9 +51,9 @@ class Source:
         return os.path.splitext(stem)[1] if suffix in COMPRESSED else suffix
 
     @property
-    def is_large(self) -> bool:
-        """Whether another process is worth its start."""
-        return self.name != STDIN and os.path.getsize(self.name) >= LARGE
+    def size(self) -> int:
+        """The file's bytes, as it is stored; of standard input nobody knows."""
+        return 0 if self.name == STDIN else os.path.getsize(self.name)
 
     def head(self) -> bytes:
         """The first bytes; a later `blocks` gives them again."""
