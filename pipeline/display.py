@@ -12,6 +12,12 @@ from typing import Any
 
 import click
 
+_WIDE = 160
+"""columns that a line has where stdout is no terminal"""
+_SHORTEST = 12
+_FIGURE = 16
+"""columns for a figure before long texts, with what is between them"""
+
 
 def duration(seconds: float) -> str:
     """0.4 s, 12 s, 3 min 20 s, 5 h 02 min, 2 d 03 h."""
@@ -87,6 +93,12 @@ def clip(line: str) -> str:
     return set_cell_size(line, width - 1) + "…"
 
 
+def shortened(text: str, texts: int) -> str:
+    """One of the long texts of a table's line, cut so that all of them find room behind a short figure."""
+    room = max(_SHORTEST, ((terminal_width() or _WIDE) - _FIGURE) // texts)
+    return text if len(text) <= room else f"{text[: room - 1]}…"
+
+
 def terminal_width() -> int | None:
     import shutil
 
@@ -107,6 +119,10 @@ def _width(text: str) -> int:
 def to_json(value: Any, *, ascii_only: bool = False, indent: int | None = None) -> str:
     """JSON of plain values and of rows: a frozen dataclass is an object of its fields."""
     return json.dumps(value, default=_plain, ensure_ascii=ascii_only, indent=indent)
+
+
+def rounded(value: float | None, digits: int = 4) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def echo_lines(rows: Iterable[Any]) -> None:

@@ -13,11 +13,13 @@ from typing import Self
 
 from PIL import Image
 
+from pipeline import blobs
 from pipeline.errors import ImageMissing, JobError
 from pipeline.locators import open_member, open_path
 from pipeline.remote.cache import Kept
 from pipeline.remote.fetcher import Fetcher, FetchLimits
 from pipeline.remote.urls import is_remote
+from pipeline.settings import Settings
 from workers.child import Refused
 from workers.decoders import Decoders
 from workers.limits import DecodeLimits
@@ -40,6 +42,11 @@ class Opener:
         self._decoders = Decoders(1, limits, self._pixels.fd)
         self._media_root, self._blobs = media_root, blobs
         self._fetcher = Fetcher.of(fetch) if fetch else None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """One that opens what the jobs of these settings are about, wherever it lies."""
+        return cls(DecodeLimits.of(settings), settings.media_root, FetchLimits.of(settings), blobs.folder(settings))
 
     def __enter__(self) -> Self:
         return self

@@ -6,14 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from pipeline.display import number, terminal_width, things
+from pipeline.display import number, rounded, shortened, things
 from pipeline.evaluation.tally import Case, Kind, Tally
 from pipeline.evaluation.truth import Some, Truth
-
-LISTED = 10
-"""answers below the table; the page has more"""
-WIDTH = 160
-NARROW = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +68,7 @@ class Report:
         for case in islice(self.tally.worst, most):
             names = ", ".join(picture.name.rpartition("/")[2] for picture in case.pictures)
             told = (names, case.question, case.said, told_of(case))
-            yield (metric.shown(case.scores[metric.name]), *(_cut(text, len(told)) for text in told))
+            yield (metric.shown(case.scores[metric.name]), *(shortened(text, len(told)) for text in told))
 
     def document(self) -> dict[str, object]:
         tally, truth = self.tally, self.truth
@@ -105,7 +100,7 @@ class Report:
 
     def _scores(self, kind: Kind, *, of_answered: bool = False) -> dict[str, float | None]:
         names = (metric.name for metric in self.tally.metrics)
-        return {name: _rounded(kind.score(name, of_answered=of_answered)) for name in names}
+        return {name: rounded(kind.score(name, of_answered=of_answered)) for name in names}
 
 
 def told_of(case: Case) -> str:
@@ -117,13 +112,3 @@ def told_of(case: Case) -> str:
 def _said(what: str, some: Some, between: str = ", ") -> Iterator[str]:
     if some:
         yield f"{what}: {number(some.count)} ({some.listed(between)})."
-
-
-def _cut(text: str, texts: int) -> str:
-    """The texts of a line share its room."""
-    room = max(NARROW, ((terminal_width() or WIDTH) - 16) // texts)
-    return text if len(text) <= room else f"{text[: room - 1]}…"
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

@@ -12,7 +12,7 @@ import click
 
 from pipeline.errors import UsageError
 from pipeline.options import together
-from pipeline.prompts import Ask, Defaults, Form, Prompt
+from pipeline.prompts import Ask, Defaults, Form
 from pipeline.questions.question import AS_ALL, Manner, Question
 from pipeline.questions.template import PLACES, Template, Values
 from pipeline.sources.rows import Row, Rows
@@ -78,13 +78,6 @@ class Questions:
             return own(row.questions, row.system) if row.questions else command(row.system)(row)
 
         return asked
-
-    def plain(self, defaults: Defaults, form: Form | None = None) -> tuple[Prompt, ...]:
-        """The command's questions, as they are put to every picture that brings none, whatever was answered before."""
-        if fields := {field for one in self._questions(defaults, form) for field in one.fields}:
-            named = ", ".join(f"{{{field}}}" for field in sorted(fields))
-            raise UsageError(detail=f"Here all pictures are asked the same: leave {named} out of the questions.")
-        return tuple(ask.prompt for ask in self.asking(defaults, form)(Row(pictures=())))
 
     def checked(self, rows: Rows) -> Rows:
         """The rows. Where questions use columns and the first row can have none, that is said at once."""

@@ -8,12 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import draw_many
+from tests.acceptance.test_openai import data, request
+from tests.house import draw, draw_many
 from tests.models import make
 from tests.program import Program
 from tests.unit.test_comparison import Page
 
 QUICK = ("--max-tokens", "6", "--unverified")
+FOLLOW_UP = "What is the background color?"
+FOLLOWED = f"""\
+- {{name: there, text: "Is there an orange triangle?", max_tokens: 6}}
+- {{name: color, text: "{FOLLOW_UP}", when: {{there: yes}}, max_tokens: 6}}
+"""
 
 
 @pytest.fixture
@@ -64,6 +70,32 @@ def test_what_another_batch_asked(program: Program) -> None:
     ).json
     assert (told["compared"], told["pictures"]) == (3, 3)
     assert [side["known_before"] for side in told["models"]] == [3, 0], "the same requests, word by word"
+
+
+def test_pictures_that_came_inside_of_a_row_and_the_truth_by_its_id(program: Program) -> None:
+    picture = draw(program.folder / "sent.bmp", 7)
+    (program.folder / "rows.jsonl").write_text(request("mine", data(picture), max_tokens=4) + "\n", "utf-8")
+    picture.unlink()
+    program("run", "--manifest", "rows.jsonl", "--name", "sent", "--unverified")
+    (program.folder / "truth.jsonl").write_text('{"custom_id": "mine", "answer": "nothing said this"}\n', "utf-8")
+    asked = ("demo", "tiny", "--from-batch", "sent", "--gt", "truth.jsonl", "--unverified", "--html", "page.html")
+    told = program("models", "compare", *asked, "--json").json
+    assert (told["compared"], told["equal"], told["with_truth"]) == (1, 0, 1)
+    page = Page((program.folder / "page.html").read_text("utf-8"))
+    assert [image["width"] for image in page.images] == ["4"]
+
+
+def test_follow_up_questions_are_put_to_both_where_the_first_model_leads(program: Program) -> None:
+    (program.folder / "asked.yaml").write_text(FOLLOWED, "utf-8")
+    asked = ("--questions", "asked.yaml", "--limit", "6", "--unverified", "--json")
+    told = program("models", "compare", "demo", "tiny", *asked).json
+    followed = sum(pair["question"] == FOLLOW_UP for pair in told["worst"])
+    assert 0 < followed < 6, "demo sees orange triangles in some scenes, and tiny never says yes"
+    assert (told["compared"], told["not_compared"], told["equal"]) == (6 + followed, 0, 0)
+    again = program("models", "compare", "demo", "tiny", *asked).json
+    assert [(side["total"], side["known_before"]) for side in again["models"]] == [(6 + followed, 6 + followed)] * 2
+    other = program("models", "compare", "tiny", "demo", *asked).json
+    assert (other["compared"], other["not_compared"]) == (6, 0), "though demo says yes"
 
 
 def test_a_name_that_stands_for_another_build_now_is_asked_again(program: Program) -> None:

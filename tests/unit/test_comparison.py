@@ -21,9 +21,10 @@ from tests.rows import BUILD, PROMPT
 from workers.comparison import pairs
 from workers.comparison.page import render
 from workers.comparison.pairs import KEPT, Tally, count, similarity
-from workers.comparison.report import LISTED, Report
+from workers.comparison.report import Report
 from workers.comparison.side import Side
 from workers.engine.client import Figures
+from workers.marked import LISTED
 from workers.opener import Opener
 from workers.session import Outcome
 

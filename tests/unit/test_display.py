@@ -81,6 +81,15 @@ def test_a_terminal_gets_clipped_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert display.clip("0123456789") == "0123456789"
 
 
+def test_long_texts_share_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(display, "terminal_width", lambda: 56)
+    assert display.shortened("a" * 20, 2) == "a" * 20
+    assert display.shortened("a" * 21, 2) == "a" * 19 + "…"
+    assert len(display.shortened("a" * 99, 9)) == 12, "too narrow to read says nothing"
+    monkeypatch.setattr(display, "terminal_width", lambda: None)
+    assert len(display.shortened("a" * 99, 2)) == 72
+
+
 @dataclass(frozen=True, slots=True)
 class Inner:
     digest: bytes

@@ -110,14 +110,6 @@ def test_a_row_that_lacks_a_column_stays_in_the_batch_with_its_reason() -> None:
     assert "it has no column 'price'" in bad.message  # type: ignore[union-attr]
 
 
-def test_where_all_are_asked_the_same_fields_are_refused() -> None:
-    assert [prompt.question for prompt in given_by("--questions", "ocr").plain(DEFAULTS)] == texts(
-        asked(given_by("--questions", "ocr"))
-    )
-    with pytest.raises(UsageError, match=r"leave \{name\} out"):
-        given_by("-t", "{name}?").plain(DEFAULTS)
-
-
 # --- what rows bring -----------------------------------------------------------------------------
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from pipeline import listing, options
 from pipeline.context import open_store
-from pipeline.display import echo_json, note, number, table
+from pipeline.display import note
 from pipeline.options import EngineOptions
 from pipeline.questions import Questions, question_options
 from pipeline.settings import read_settings
-
-if TYPE_CHECKING:
-    from workers.comparison.report import Report
 
 
 @click.command()
@@ -53,9 +50,11 @@ def compare(
 
     A and B are names or directories; B is asked when A has answered. Without --images or --from-batch the questions
     are about drawn scenes whose truth is known. Answers are kept like all others: the same command again asks only
-    what is not known yet.
+    what is not known yet. A follow-up question (`when:` in a file) is put to both where A's answers lead to it.
     """
-    from workers.comparison import Wish, comparison
+    from workers.comparison import Wish, comparison, page
+    from workers.marked import show
+    from workers.pages.writing import write
     from workers.session import INTERRUPTED
 
     settings = [read_settings({"model": name, "device": device}) for name in (model_a, model_b)]
@@ -73,37 +72,8 @@ def compare(
     if report is None:
         return INTERRUPTED
     if html:
-        _write(html, report)
-    show(report, as_json=as_json)
+        write(html, settings[0], partial(page.render, report))
+        note(f"The page is {html}.")
+    parting = report.tally.compared - report.tally.equal
+    show(report, parting=parting, left="differ; --html shows them with their pictures.", as_json=as_json)
     return report.exit_code
-
-
-def _write(html: Path, report: Report) -> None:
-    from pipeline.export.files import replacing
-    from pipeline.remote.fetcher import FetchLimits
-    from workers.comparison.page import render
-    from workers.limits import DecodeLimits
-    from workers.opener import Opener
-
-    settings = read_settings()
-    opening = Opener(DecodeLimits.of(settings), settings.media_root, FetchLimits.of(settings))
-    with replacing(str(html)) as file, opening as opener:
-        file.write(render(report, opener))
-    note(f"The page is {html}.")
-
-
-def show(report: Report, *, as_json: bool) -> None:
-    from workers.comparison.report import LISTED
-
-    if as_json:
-        echo_json(report.document())
-        return
-    for line in table(report.head(), report.rows()):
-        click.echo(line)
-    click.echo("\n".join(["", *report.sentences()]))
-    if report.tally.worst:
-        click.echo()
-        for line in table(report.worst_head(), report.worst(LISTED)):
-            click.echo(line)
-    if (more := report.tally.compared - report.tally.equal - LISTED) > 0:
-        click.echo(f"... and {number(more)} more that differ; --html shows them with their pictures.")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from pipeline import blobs, listing
+from pipeline import listing
 from pipeline.context import open_to_read
-from pipeline.display import echo_json, note, number, table
+from pipeline.display import note
 from pipeline.evaluation import evaluation
 from pipeline.evaluation.metrics import METRICS
-from pipeline.evaluation.report import LISTED, Report
-from pipeline.export.files import replacing
-from pipeline.remote.fetcher import FetchLimits
-from pipeline.settings import Settings, read_settings
+from pipeline.settings import read_settings
 
 
 @click.command("eval")
@@ -40,36 +38,15 @@ def evaluate(
     An item is found in it by its own id, else by its picture and question. What failed counts as wrong; what the
     truth and the items do not have in common is counted.
     """
+    from workers.evaluation import page
+    from workers.marked import show
+    from workers.pages.writing import write
+
     settings = read_settings()
     with open_to_read(settings) as store:
         report = evaluation(store, settings, gt=gt, batch=batch, where=where, wanted=metrics)
     if html:
-        _write(html, report, settings)
-    show(report, as_json=as_json)
-
-
-def _write(html: Path, report: Report, settings: Settings) -> None:
-    from workers.evaluation.page import render
-    from workers.limits import DecodeLimits
-    from workers.opener import Opener
-
-    places = (settings.media_root, FetchLimits.of(settings), blobs.folder(settings))
-    opening = Opener(DecodeLimits.of(settings), *places)
-    with replacing(str(html)) as file, opening as opener:
-        file.write(render(report, opener))
-    note(f"The page is {html}.")
-
-
-def show(report: Report, *, as_json: bool) -> None:
-    if as_json:
-        echo_json(report.document())
-        return
-    for line in table(report.head(), report.rows()):
-        click.echo(line)
-    click.echo("\n".join(["", *report.sentences()]))
-    if report.tally.worst:
-        click.echo()
-        for line in table(report.worst_head(), report.worst(LISTED)):
-            click.echo(line)
-    if (more := report.tally.imperfect - LISTED) > 0:
-        click.echo(f"... and {number(more)} more that are not all right; --html shows the worst with their pictures.")
+        write(html, settings, partial(page.render, report))
+        note(f"The page is {html}.")
+    left = "are not all right; --html shows the worst with their pictures."
+    show(report, parting=report.tally.imperfect, left=left, as_json=as_json)

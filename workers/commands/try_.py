@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 
-from pipeline import blobs, listing, options
+from pipeline import listing, options
 from pipeline.context import open_store
 from pipeline.display import echo_json, note
 from pipeline.errors import UsageError
-from pipeline.export.files import replacing
 from pipeline.forms.options import FormOptions, form_options
 from pipeline.inputs import Inputs, input_options
 from pipeline.options import EngineOptions, Reach
 from pipeline.questions import Questions, question_options
-from pipeline.remote.fetcher import FetchLimits
-from pipeline.settings import Settings, read_settings
+from pipeline.settings import read_settings
 from pipeline.sources.sample import sample
 from pipeline.submit import ask
-from workers.limits import DecodeLimits
-from workers.opener import Opener
+from pipeline.wanted import Wanted
+from workers.pages.writing import write
 from workers.session import session
 from workers.trying import page
 from workers.trying.command import Remembering, for_all
@@ -81,20 +80,17 @@ def try_(
     PATH is a picture, a folder or a pattern. The pictures are chosen by lot. Their answers are kept: the command
     that is shown at the end goes on from them. A page with pictures and answers is written to look at.
     """
-    settings, wanted = read_settings({"model": model, "device": device, **reach.flags}), form.form()
+    settings = read_settings({"model": model, "device": device, **reach.flags})
     with open_store(settings) as store:
         with session(settings, store, engine) as here:
-            defaults, alias = here.model.defaults, here.model.alias
-            rows = inputs.rows(
-                settings, warn=here.progress.note, asked=questions.asked, most_pictures=defaults.most_pictures
-            )
-            chosen = sample(questions.checked(rows), size, sample_seed)
+            alias, defaults = here.model.alias, here.model.defaults
+            wanted = Wanted(inputs=inputs, questions=questions, form=form.form(), model=alias, defaults=defaults)
+            chosen = sample(wanted.rows(settings, note=here.progress.note), size, sample_seed)
             if not chosen.rows:
                 raise UsageError(detail="There is nothing to try: no pictures were found.")
-            spec = {"model": alias, **inputs.spec(), **questions.spec(), "form": wanted}
-            spec |= {"sample": size, "sample_seed": sample_seed}
+            spec = {**wanted.spec(), "sample": size, "sample_seed": sample_seed}
             batch = store.open_batch(None, origin="try", spec=spec)
-            outcome = here.answer(batch, ask(chosen.rows, questions.asking(defaults, wanted), alias), force=force)
+            outcome = here.answer(batch, ask(chosen.rows, wanted.asking, alias), force=force)
         report = Report(
             items=tuple(store.views.items(batch.name)),
             in_all=chosen.seen,
@@ -102,16 +98,9 @@ def try_(
             outcome=outcome,
             command=for_all(context, ("pixmill", "run"), without=OWN),
         )
-    write(html, report, settings)
+    write(html, settings, partial(page.render, report))
     show(report, html, as_json=as_json)
     return outcome.exit_code
-
-
-def write(html: Path, report: Report, settings: Settings) -> None:
-    places = (settings.media_root, FetchLimits.of(settings), blobs.folder(settings))
-    opening = Opener(DecodeLimits.of(settings), *places)
-    with replacing(str(html)) as file, opening as opener:
-        file.write(page.render(report, opener))
 
 
 def show(report: Report, html: Path, *, as_json: bool) -> None:

@@ -38,7 +38,7 @@ class Wish:
     force: bool
 
     def requests(self, store: Store, settings: Settings, model: Model, tell: Tell) -> Requests:
-        """What both models are asked, in the words that suit the first where a person gives none."""
+        """What the first model is asked, in the words that suit it where a person gives none."""
         if self.batch and (self.images or self.questions.given):
             raise UsageError(detail="--from-batch has its own pictures and questions: leave out --images and -q.")
         if self.batch:
@@ -46,7 +46,8 @@ class Wish:
         if self.images:
             return requests.of_paths(
                 self.images,
-                self.questions.plain(model.defaults),
+                self.questions,
+                model.defaults,
                 recursive=self.recursive,
                 limit=self.limit,
                 media_root=settings.media_root,
@@ -63,8 +64,10 @@ def comparison(
     models = [register(store, find_model(each.model, each.home), tell=tell) for each in settings]
     asked = wish.requests(store, settings[0], models[0], tell)
     asked.insist()
-    sides = []
+    sides: list[Side] = []
     for each in settings:
+        if sides:
+            asked = asked.as_asked(store, sides[0].model, sides[0].outcome.batch.name)
         side = _side(store, each, asked, engine, force=wish.force)
         if side.outcome.interrupted:
             tell(f"{side.model}: {' '.join(side.outcome.sentences())}")

@@ -5,28 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from html import escape
-from importlib.resources import files
 
 from pipeline.display import number
+from workers import marked
 from workers.comparison.pairs import Pair
 from workers.comparison.report import Report
 from workers.opener import Opener
-from workers.pages import figure, fill
+from workers.pages import figure
 from workers.pages.thumbnails import thumbnail
 
 
 def render(report: Report, opener: Opener) -> str:
     """The page as text. Pictures are opened by the decoder, and only their small copies are in it."""
     one, other = (side.model for side in report.sides)
-    return fill(
-        files("workers.comparison") / "page.html",
-        title=escape(f"{one} and {other}"),
-        lead=escape(" ".join(report.sentences())),
-        figures="\n".join(_figures(report)),
-        head="".join(f"<th>{escape(name)}</th>" for name in report.head()),
-        rows="\n".join(map(_row, report.rows())),
-        shown=escape(_shown(report)),
-        cards="\n".join(_card(pair, (one, other), opener) for pair in report.tally.worst),
+    return marked.page(
+        report,
+        name=f"{one} and {other}",
+        title=f"{one} and {other}",
+        figures=_figures(report),
+        shown=_shown(report),
+        cards=(_card(pair, (one, other), opener) for pair in report.tally.worst),
     )
 
 
@@ -38,11 +36,6 @@ def _figures(report: Report) -> Iterator[str]:
     for place, side in enumerate(report.sides):
         if (share := tally.accuracy(place)) is not None:
             yield figure(f"{share:.1%}", f"right: {side.model}")
-
-
-def _row(cells: Sequence[str]) -> str:
-    name, *values = cells
-    return f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(value)}</td>' for value in values)}</tr>"
 
 
 def _shown(report: Report) -> str:
@@ -57,7 +50,7 @@ def _card(pair: Pair, models: tuple[str, str], opener: Opener) -> str:
     names = ", ".join(picture.name for picture in pair.pictures)
     pictures = "".join(thumbnail(picture.locator, picture.name, opener) for picture in pair.pictures)
     truth = f'<p class="truth">truth: {escape(pair.told)}</p>' if pair.truth else ""
-    one, other = _marked(*pair.said)
+    one, other = _set_off(*pair.said)
     return f"""<article class="card">
 <div class="pictures">{pictures}</div>
 <div class="words"><h3>{escape(names)} · {pair.similarity:.0%} alike</h3>
@@ -71,16 +64,16 @@ def _said(model: str, text: str, pair: Pair, side: int) -> str:
     return f'<div class="said{mark}"><h4>{escape(model)}</h4><p>{text}</p></div>\n'
 
 
-def _marked(one: str, other: str) -> tuple[str, str]:
+def _set_off(one: str, other: str) -> tuple[str, str]:
     """Both texts with the words marked that the other has not."""
     words = one.split(), other.split()
     changes = SequenceMatcher(None, *words, autojunk=False).get_opcodes()
     return (
-        " ".join(_words(words[0][a:b], marked=tag != "equal") for tag, a, b, _, _ in changes if a < b),
-        " ".join(_words(words[1][a:b], marked=tag != "equal") for tag, _, _, a, b in changes if a < b),
+        " ".join(_words(words[0][a:b], apart=tag != "equal") for tag, a, b, _, _ in changes if a < b),
+        " ".join(_words(words[1][a:b], apart=tag != "equal") for tag, _, _, a, b in changes if a < b),
     )
 
 
-def _words(words: Sequence[str], *, marked: bool) -> str:
+def _words(words: Sequence[str], *, apart: bool) -> str:
     text = escape(" ".join(words))
-    return f"<mark>{text}</mark>" if marked else text
+    return f"<mark>{text}</mark>" if apart else text

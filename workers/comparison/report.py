@@ -6,14 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from pipeline.display import duration, number, size, terminal_width
+from pipeline.display import duration, number, rounded, shortened, size
 from workers.comparison.pairs import Tally
 from workers.comparison.side import Side
 
-LISTED = 10
-"""pairs below the table; the page has more"""
-WIDTH = 160
-NARROW = 12
 NOT_MEASURED = "not measured"
 
 
@@ -68,7 +64,7 @@ class Report:
         for pair in islice(self.tally.worst, most):
             told = (pair.question, *pair.said, *([pair.told] if self.tally.with_truth else []))
             names = ", ".join(picture.name.rpartition("/")[2] for picture in pair.pictures)
-            yield (f"{pair.similarity:.2f}", *(_cut(text, len(told) + 1) for text in (names, *told)))
+            yield (f"{pair.similarity:.2f}", *(shortened(text, len(told) + 1) for text in (names, *told)))
 
     def worst_head(self) -> tuple[str, ...]:
         return ("ALIKE", "PICTURE", "QUESTION", *(side.model for side in self.sides)) + (
@@ -84,8 +80,8 @@ class Report:
             "compared": tally.compared,
             "not_compared": tally.left_out,
             "equal": tally.equal,
-            "equal_share": _rounded(tally.equal_share),
-            "similarity": _rounded(tally.mean_similarity),
+            "equal_share": rounded(tally.equal_share),
+            "similarity": rounded(tally.mean_similarity),
             "with_truth": tally.with_truth,
             "worst": [pair.document() for pair in tally.worst],
         }
@@ -99,13 +95,13 @@ class Report:
             "precision": side.precision,
             "device": side.device,
             "correct": self.tally.right[place] if self.tally.with_truth else None,
-            "accuracy": _rounded(self.tally.accuracy(place)),
-            "pictures_per_second": _rounded(side.pictures_per_second(self.tally.pictures)),
+            "accuracy": rounded(self.tally.accuracy(place)),
+            "pictures_per_second": rounded(side.pictures_per_second(self.tally.pictures)),
             "peak_memory": side.peak_memory,
             "size": side.size,
             **side.outcome.document(),
-            "answers_per_second": _rounded(side.answers_per_second),
-            "load_seconds": _rounded(side.load_s),
+            "answers_per_second": rounded(side.answers_per_second),
+            "load_seconds": rounded(side.load_s),
         }
 
     def _right(self, side: int) -> str:
@@ -127,13 +123,3 @@ def _size(value: int | None) -> str:
 
 def _seconds(value: float | None) -> str:
     return NOT_MEASURED if value is None else duration(value)
-
-
-def _cut(text: str, texts: int) -> str:
-    """The texts of a line share its room."""
-    room = max(NARROW, ((terminal_width() or WIDTH) - 16) // texts)
-    return text if len(text) <= room else f"{text[: room - 1]}…"
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)

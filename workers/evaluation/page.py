@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
-from importlib.resources import files
 
 from pipeline.display import number
 from pipeline.evaluation.report import Report, told_of
 from pipeline.evaluation.tally import Case
+from workers import marked
 from workers.opener import Opener
-from workers.pages import figure, fill
+from workers.pages import figure
 from workers.pages.thumbnails import thumbnail
 
 
 def render(report: Report, opener: Opener) -> str:
     """The page as text, complete in itself."""
-    return fill(
-        files("workers.evaluation") / "page.html",
-        title=escape(report.title),
-        lead="".join(f"<p>{escape(sentence)}</p>" for sentence in report.sentences()),
-        figures="\n".join(_figures(report)),
-        head="".join(f"<th>{escape(name)}</th>" for name in report.head()),
-        rows="\n".join(map(_row, report.rows())),
-        shown=escape(_shown(report)),
-        cards="\n".join(_card(case, report, opener) for case in report.tally.worst),
+    return marked.page(
+        report,
+        name=f"{report.title}, marked",
+        title=report.title,
+        figures=_figures(report),
+        shown=_shown(report),
+        cards=(_card(case, report, opener) for case in report.tally.worst),
     )
 
 
@@ -34,11 +32,6 @@ def _figures(report: Report) -> Iterator[str]:
     yield figure(number(report.tally.all.items), "items marked")
     if report.tally.all.failed:
         yield figure(number(report.tally.all.failed), "of them failed: wrong")
-
-
-def _row(cells: Sequence[str]) -> str:
-    name, *values = cells
-    return f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(value)}</td>' for value in values)}</tr>"
 
 
 def _shown(report: Report) -> str:

@@ -9,9 +9,12 @@ from string import Template
 
 
 def fill(template: Traversable, **parts: str) -> str:
-    """A page's text: a template with its parts, which are HTML, in the style that all pages share."""
-    style = (files("workers.pages") / "style.css").read_text("utf-8")
-    return Template(template.read_text("utf-8")).substitute(style=style, **parts)
+    """A page's text: a template with its parts, which are HTML, in the style that all pages share.
+
+    `$answers` is there for those that show answers below their pictures.
+    """
+    style, answers = ((files("workers.pages") / name).read_text("utf-8") for name in ("style.css", "answers.css"))
+    return Template(template.read_text("utf-8")).substitute(style=style, answers=answers, **parts)
 
 
 def figure(value: str, meaning: str) -> str:

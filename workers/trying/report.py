@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from pipeline.display import number, printable, things
+from pipeline.display import number, printable, rounded, things
 from pipeline.store.rows import ItemRow
 from workers.session import Outcome
 
@@ -73,9 +73,9 @@ class Report:
             "answers": [_record(item) for item in self.items],
             "pictures_in_all": self.in_all,
             "rows_unfit": self.unfit,
-            "seconds_per_picture": _rounded(self.seconds_each),
-            "seconds_for_all": _rounded(whole),
-            "seconds_for_all_on_four_workers": _rounded(None if whole is None else whole / WORKERS),
+            "seconds_per_picture": rounded(self.seconds_each, 3),
+            "seconds_for_all": rounded(whole, 3),
+            "seconds_for_all_on_four_workers": rounded(None if whole is None else whole / WORKERS, 3),
             "command": self.command,
             **self.outcome.document(),
         }
@@ -112,7 +112,3 @@ def _record(item: ItemRow) -> dict[str, object]:
         "error": None if answer else {"code": item.error_code, "message": item.error},
         "seconds": round(answer.total_s, 3) if answer else None,
     }
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
