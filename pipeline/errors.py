@@ -371,6 +371,10 @@ class ZoneUnknown(UsageError):
     """There is no time zone {name!r}{hint} Zones are named as in Europe/Berlin, America/New_York or UTC."""
 
 
+class ZoneUnfit(UsageError):
+    """{why} In {zone}, {example!r} next runs, in local time, at {runs}."""
+
+
 class CronUnfit(UsageError):
     """The cron expression {text!r} cannot be used: {why}. A correct one is {example!r} (minute, hour, day of the month,
     month, day of the week), which next runs, in local time, at {runs}."""
@@ -386,6 +390,10 @@ class ScheduleUnknown(SetupError):
 
 class ScheduleTaken(SetupError):
     """There is a schedule {name!r} already. Remove it first (pixmill schedule rm {name}), or choose another name."""
+
+
+class ScheduleUnread(SetupError):
+    """This program cannot read the schedule {name!r}, and leaves it to others: {why}"""
 
 
 class CommandUnfit(UsageError):

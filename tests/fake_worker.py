@@ -7,12 +7,12 @@ import sys
 from contextlib import ExitStack
 from dataclasses import replace
 
+from pipeline import logs
 from pipeline.context import open_store
 from pipeline.errors import PixmillError
 from pipeline.jobs import Lane
 from pipeline.settings import read_settings
 from tests.house import House
-from workers import logs
 from workers.engine.requests import EngineConfig
 from workers.patience import while_starting
 from workers.serving import serve

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import click
 from pipeline import listing
 from pipeline.context import open_store, open_to_read
 from pipeline.deadlines import span
-from pipeline.display import duration, echo_lines, moment, note, number, printable, table, things
+from pipeline.display import duration, echo_lines, moment, note, number, table, things
 from pipeline.errors import IntervalUnfit, UsageError
 from pipeline.settings import read_settings
 
@@ -75,30 +76,31 @@ def add(name: str, window: str | None, deadline: str | None, words: tuple[str, .
     COMMAND is any submit, rerun or export. It is checked now and stored as what it was understood to say, with
     absolute places, so that it runs alike wherever it is started.
     """
+    from pipeline.schedules.doubts import doubts
     from pipeline.schedules.order import Order
     from pipeline.windows import Window
 
     settings = read_settings()
     rule = _rule(**clock)
     hours = None if window is None else str(Window.parse(window, zone=clock["zone"]))
-    order = Order.parse(words, settings).with_terms(window=hours, deadline=deadline)
+    order = Order.parse(words, settings, clock["zone"]).with_terms(window=hours, deadline=deadline)
     with open_store(settings) as store:
         store.schedules.add(name, rule, order.stored())
         row = next(row for row in store.schedules.rows() if row.name == name)
-    click.echo(f"{name} runs next at {', '.join(map(moment, row.next))}.")
-    if unseen := order.unseen(settings):
-        note(f"{printable(unseen)} is not there right now: {name} fails if that is still so at its time.")
+        click.echo(f"{name} runs next at {', '.join(map(moment, row.next))}.")
+        for doubt in doubts(order, settings, store):
+            note(f"Right now {name} would fail: {doubt}")
     note(STARTED_BY)
 
 
 def _rule(cron: str | None, every: str | None, zone: str | None, overlap: str, missed: str, grace: float) -> Rule:
     from pipeline import zones
-    from pipeline.schedules.rule import Missed, Overlap, Rule, check_cron, check_interval
+    from pipeline.schedules.rule import Missed, Overlap, Rule, check_cron, check_interval, check_zone
 
     if (cron is None) == (every is None):
         raise UsageError(detail="When? Give --cron or --every, one of them.")
-    zone, now = zone or zones.local(), time.time()
-    zones.find(zone)
+    now = time.time()
+    zone = zones.local() if zone is None else check_zone(zone, now)
     return Rule(
         cron=None if cron is None else check_cron(cron, zone, now),
         zone=zone,
@@ -161,8 +163,8 @@ def resume(name: str) -> None:
 def run_now(name: str) -> None:
     """Run a schedule's command once more, as soon as the last one is done."""
     with open_to_read() as store:
-        store.schedules.run_now(name)
-    click.echo(f"{name} is due now.")
+        at_once = store.schedules.run_now(name)
+    click.echo(f"{name} is due now." if at_once else f"{name} is due as soon as the last one is done.")
     note(STARTED_BY)
 
 
@@ -178,16 +180,21 @@ def rm(name: str) -> None:
 @schedule.command()
 def run() -> None:
     """Start what is due, until Ctrl-C or SIGTERM; for a machine on which no worker runs."""
+    from pipeline import logs
     from pipeline.schedules.tending import tending, until_told
 
     settings = read_settings()
+    logs.to_stderr()
     with open_store(settings) as store:
         stopped = threading.Event()
         note(f"Looking after {things(len(store.schedules.rows()), 'schedule')}. Ctrl-C ends it.")
-        with until_told(stopped):
-            with tending(settings, store) as tender:
+        with until_told(stopped) as came:
+            # Where no worker runs, nobody else ends batches whose deadline has passed or that were answered already.
+            with tending(settings, store, store.settle) as tender:
                 stopped.wait()
             tender.wait(note)
+    if signal.SIGINT in came:
+        raise click.Abort
 
 
 def _cells(row: ScheduleRow) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ class Sender:
         self._store, self._post = store, post
         self._policy, self._secret = Policy.of(settings), settings.on_done_secret
         self._commands: Mapping[str, tuple[str, ...]] = settings.commands
+        self._left: dict[tuple[Kind, str], str] = {}
+        """who is left to other machines, and why"""
 
     def look(self, batch: int | None = None) -> int:
         """Send what is due, of one batch or of all. Returns how many were received."""
@@ -35,16 +37,23 @@ class Sender:
         return sum(self._send(notice) for notice in mine if self._store.notices.take(notice))
 
     def _can(self, notice: Notice) -> bool:
-        if notice.kind is Kind.COMMAND:
-            return notice.target in self._commands
-        return self._secret is not None and self._allowed(notice.target)
+        """Where this machine cannot, it says why once: perhaps no other one can either."""
+        whom = (notice.kind, notice.target)
+        if (why := self._hindrance(notice)) and self._left.get(whom) != why:
+            log.warning("action=notice_left batch=%s target=%s reason=%s", notice.batch, notice.target, why)
+            self._left[whom] = why
+        return why is None
 
-    def _allowed(self, url: str) -> bool:
+    def _hindrance(self, notice: Notice) -> str | None:
+        if notice.kind is Kind.COMMAND:
+            return None if notice.target in self._commands else "This machine's pixmill.toml names no such command."
+        if self._secret is None:
+            return "PIXMILL_ON_DONE_SECRET is not set on this machine."
         try:
-            self._policy.check(url)
-        except ForbiddenUrl:
-            return False
-        return True
+            self._policy.check(notice.target)
+        except ForbiddenUrl as error:
+            return str(error)
+        return None
 
     def _send(self, notice: Notice) -> bool:
         """Whether it was received. A try that cannot end differently is the last one."""

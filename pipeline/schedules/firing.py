@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -14,9 +16,12 @@ from pipeline.context import open_store
 from pipeline.errors import PixmillError
 from pipeline.occasion import Occasion
 from pipeline.schedules.order import Order
+from pipeline.schedules.repeating import repeat
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.schedules import Begun, Outcome, Schedules
+from pipeline.store.firings import Begun, Firings, Outcome
+
+log = logging.getLogger(__name__)
 
 ALIVE_EVERY_S = 10.0
 KEPT = 2_000
@@ -26,13 +31,13 @@ KEPT = 2_000
 def run(settings: Settings, id: int) -> None:
     """Run the command of a firing that was begun, and store how it went."""
     with open_store(settings) as store:
-        if begun := store.schedules.begun(id):
+        if begun := store.firings.begun(id):
             order = Order.from_stored(begun.spec)
             with _alive(store, id):
-                perform(store.schedules, begun, order, settings)
+                perform(store.firings, begun, order, settings)
 
 
-def perform(schedules: Schedules, begun: Begun, order: Order, settings: Settings) -> Outcome:
+def perform(firings: Firings, begun: Begun, order: Order, settings: Settings) -> Outcome:
     """Run the order; what it says is kept with the firing. Returns how that ended."""
     batch, said = _name(begun), io.StringIO()
     outcome = Outcome.FAILED
@@ -48,7 +53,10 @@ def perform(schedules: Schedules, begun: Begun, order: Order, settings: Settings
         said.write(f"{type(error).__name__}: {error}\n")
         raise
     finally:
-        outcome = schedules.end(begun.id, outcome, said.getvalue().strip()[-KEPT:], order.batch(batch))
+        told = said.getvalue().strip()[-KEPT:]
+        outcome, told = firings.end(begun.id, outcome, told, order.batch(batch))
+        level = logging.INFO if outcome is Outcome.DONE else logging.WARNING
+        log.log(level, "action=firing_ended schedule=%s outcome=%s said=%s", begun.schedule, outcome, json.dumps(told))
     return outcome
 
 
@@ -61,12 +69,9 @@ def _name(begun: Begun) -> str:
 def _alive(store: Store, id: int) -> Iterator[None]:
     """Others hear of this process for as long as it is at work."""
     ended = threading.Event()
-
-    def tell() -> None:
-        while not ended.wait(ALIVE_EVERY_S):
-            store.schedules.alive(id)
-
-    thread = threading.Thread(target=tell, name="alive", daemon=True)
+    # Whoever is not heard of is replaced: a busy database must not end this thread before the command.
+    beat = [lambda: store.firings.alive(id), ended, ALIVE_EVERY_S]
+    thread = threading.Thread(target=repeat, args=beat, name="alive", daemon=True)
     thread.start()
     try:
         yield

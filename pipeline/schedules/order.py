@@ -10,19 +10,30 @@ from typing import Any
 import click
 
 from pipeline.deadlines import span
-from pipeline.errors import CommandUnfit, DeadlineUnfit
+from pipeline.errors import CommandUnfit, UsageError
 from pipeline.lazy import Entry
 from pipeline.locators import locate, open_member, open_path, parted
 from pipeline.models.builds import named
 from pipeline.occasion import Occasion
 from pipeline.settings import Settings, nearest
 from pipeline.sources.globs import is_pattern
+from pipeline.windows import Window
 
 COMMANDS = {
     "submit": Entry("pipeline.commands.submit:submit", "ask about pictures"),
     "rerun": Entry("pipeline.commands.batch:rerun", "run a batch again"),
     "export": Entry("pipeline.commands.export:export", "write answers to a file"),
 }
+TYPED = {"rerun": "pixmill batch rerun"}
+"""how people type it, where that is not its name alone"""
+NEEDED = {
+    "submit": (
+        ("paths", "from_file", "manifest"),
+        "which pictures? Name some, or a --from-file or --manifest.",
+    ),
+    "export": (("output", "beside"), "nobody is there to read it at that time. Name a file or a folder with -o."),
+}
+"""of what a command needs one, which it would say itself no sooner than it runs"""
 READ = ("paths", "from_file", "manifest", "image_root", "schema", "file")
 """what commands read: a program that does not see all of it leaves the firing to others"""
 WRITTEN = ("output", "errors")
@@ -41,22 +52,23 @@ class Order:
     given: Mapping[str, Any]
 
     @classmethod
-    def parse(cls, words: Sequence[str], settings: Settings) -> Order:
-        """What a command line says. Raises CommandUnfit, and what the command itself has to say."""
+    def parse(cls, words: Sequence[str], settings: Settings, zone: str | None = None) -> Order:
+        """What a command line says, a window's hours in that zone. Raises CommandUnfit, and what the command says."""
         name, args = _named(words)
         command = COMMANDS[name].load()
-        context = command.make_context(name, list(args))
-        given, _, _ = command.make_parser(context).parse_args(list(args))
-        if given.pop("dry_run", False):
-            raise CommandUnfit(words=name, why="a rehearsal needs no schedule. Leave out --dry-run.")
-        _check_deadline(given.get("deadline"))
+        context = command.make_context(TYPED.get(name, f"pixmill {name}"), list(args))
+        parsed, _, _ = command.make_parser(context).parse_args(list(args))
+        given = {key: value for key, value in parsed.items() if _was_given(value)}
+        _check(name, given)
         if name == "submit" and settings.model is not None:
             given.setdefault("model", settings.model)  # not what another machine's settings may say
-        kept = {key: _kept(name, key, value, settings) for key, value in given.items() if value not in ((), [])}
+        if "window" in given:
+            given["window"] = str(Window.parse(given["window"], zone))  # nor its zone
+        kept = {key: _kept(name, key, value, settings) for key, value in given.items()}
         return cls(name, {**ANSWERED_BY_A_PERSON.get(name, {}), **kept})
 
     def with_terms(self, **terms: str | None) -> Order:
-        """With options that the schedule gives its submissions. Raises CommandUnfit, DeadlineUnfit."""
+        """With options that the schedule gives its submissions. Raises CommandUnfit, UsageError."""
         _check_deadline(terms.get("deadline"))
         for option, value in terms.items():
             if value is not None and self.command != "submit":
@@ -70,7 +82,15 @@ class Order:
 
     @classmethod
     def from_stored(cls, stored: Mapping[str, Any]) -> Order:
-        return cls(stored["command"], stored["given"])
+        """Raises CommandUnfit where a newer version has stored what this one would leave out."""
+        name, given = stored.get("command", ""), stored.get("given", {})
+        if name not in COMMANDS:
+            raise CommandUnfit(words=name, why="this version of Pixmill does not know it.")
+        if unknown := sorted(given.keys() - {parameter.name for parameter in COMMANDS[name].load().params}):
+            raise CommandUnfit(words=name, why=f"this version of Pixmill does not know its {unknown[0]!r}.")
+        if unlike := [key for key, value in given.items() if not _is_of_words(value)]:
+            raise CommandUnfit(words=name, why=f"this version of Pixmill does not know such a {unlike[0]!r}.")
+        return cls(name, given)
 
     def batch(self, otherwise: str) -> str:
         """The name of the batch it is about."""
@@ -95,6 +115,8 @@ class Order:
                     yield os.path.dirname(path) if key in WRITTEN else _before_pattern(path)
                 elif _is_file(value):
                     yield value
+        if os.path.isabs(model := self.given.get("model", "")):
+            yield model
 
 
 def _named(words: Sequence[str]) -> tuple[str, Sequence[str]]:
@@ -105,9 +127,28 @@ def _named(words: Sequence[str]) -> tuple[str, Sequence[str]]:
     return name, args
 
 
-def _check_deadline(deadline: object) -> None:
-    if isinstance(deadline, str) and span(deadline) is None:
-        raise DeadlineUnfit(text=deadline, why="is one moment, and a schedule needs a span from each of its times")
+def _was_given(value: object) -> bool:
+    """For what was not, click's parser has () or None or, since 8.3, a mark of its own."""
+    return isinstance(value, str | bool) or (isinstance(value, list | tuple) and len(value) > 0)
+
+
+def _is_of_words(value: object) -> bool:
+    return all(isinstance(one, str | bool) for one in (value if isinstance(value, list) else [value]))
+
+
+def _check(name: str, given: Mapping[str, Any]) -> None:
+    if given.get("dry_run"):
+        raise CommandUnfit(words=name, why="a rehearsal needs no schedule. Leave out --dry-run.")
+    _check_deadline(given.get("deadline"))
+    needed, why = NEEDED.get(name, ((), ""))
+    if needed and not given.keys() & set(needed):
+        raise CommandUnfit(words=name, why=why)
+
+
+def _check_deadline(deadline: str | None) -> None:
+    if deadline is not None and span(deadline) is None:
+        detail = f"--deadline {deadline}: a schedule needs a span, such as 6h, which counts from each of its times."
+        raise UsageError(detail=detail)
 
 
 def _spelled(command: click.Command, given: Mapping[str, Any]) -> Iterator[str]:

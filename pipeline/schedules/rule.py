@@ -15,7 +15,7 @@ from cronsim import CronSim, CronSimError
 from pipeline import zones
 from pipeline.deadlines import span
 from pipeline.display import moment
-from pipeline.errors import CronUnfit, IntervalUnfit
+from pipeline.errors import CronUnfit, IntervalUnfit, ScheduleUnread, ZoneUnfit, ZoneUnknown
 
 EXAMPLE = "0 2 * * *"
 FIELDS = ("minute", "hour", "day of the month", "month", "day of the week")
@@ -68,11 +68,27 @@ class Rule:
         return asdict(self)
 
     @classmethod
-    def from_stored(cls, stored: Mapping[str, Any]) -> Rule:
-        return cls(**{**stored, "overlap": Overlap(stored["overlap"]), "missed": Missed(stored["missed"])})
+    def from_stored(cls, schedule: str, stored: Mapping[str, Any]) -> Rule:
+        """The rule of a schedule. Raises ScheduleUnread: a newer version wrote it, or its zone is not known here."""
+        try:
+            rule = cls(**{**stored, "overlap": Overlap(stored["overlap"]), "missed": Missed(stored["missed"])})
+            rule.after(rule.anchor)
+        except ZoneUnknown as error:
+            raise ScheduleUnread(name=schedule, why=str(error)) from error
+        except (CronSimError, TypeError, ValueError, KeyError, StopIteration) as error:
+            why = "it says when in a way that this version of Pixmill does not know."
+            raise ScheduleUnread(name=schedule, why=why) from error
+        return rule
 
-    def __str__(self) -> str:
-        return f"every {self.every_s:g} s" if self.every_s is not None else f"{self.cron} {self.zone}"
+
+def check_zone(name: str, now: float) -> str:
+    """The zone, if there is one of that name. Raises ZoneUnfit, which shows times of one that there is."""
+    try:
+        zones.find(name)
+    except ZoneUnknown as error:
+        zone = zones.local()
+        raise ZoneUnfit(why=error, example=EXAMPLE, zone=zone, runs=_examples(zone, now)) from None
+    return name
 
 
 def check_cron(text: str, zone: str, now: float) -> str:
@@ -108,5 +124,8 @@ def _parses(cron: str, zone: str, now: float) -> bool:
 
 
 def _unfit(text: str, why: str, zone: str, now: float) -> CronUnfit:
-    times = islice(Rule(cron=EXAMPLE, zone=zone).times(now), 3)
-    return CronUnfit(text=text, why=why, example=EXAMPLE, zone=zone, runs=", ".join(map(moment, times)))
+    return CronUnfit(text=text, why=why, example=EXAMPLE, runs=_examples(zone, now))
+
+
+def _examples(zone: str, now: float) -> str:
+    return ", ".join(map(moment, islice(Rule(cron=EXAMPLE, zone=zone).times(now), 3)))

@@ -46,6 +46,7 @@ from pipeline.store.values import (
 )
 
 if TYPE_CHECKING:
+    from pipeline.store.firings import Firings
     from pipeline.store.housekeeping import Housekeeping
     from pipeline.store.notices import Notices
     from pipeline.store.schedules import Schedules
@@ -173,6 +174,13 @@ class Store:
         from pipeline.store.schedules import Schedules
 
         return Schedules(self.reading, self._writing, self.now)
+
+    @functools.cached_property
+    def firings(self) -> Firings:
+        """What became of each of their times."""
+        from pipeline.store.firings import Firings
+
+        return Firings(self.reading, self._writing, self.now)
 
     @functools.cached_property
     def notices(self) -> Notices:

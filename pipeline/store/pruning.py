@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from pipeline.store import removal
 from pipeline.store.dialects import IDS, any_of
-from pipeline.store.schedules import BUSY
+from pipeline.store.firings import BUSY
 from pipeline.store.wanted import UNFINISHED, Condition
 from pipeline.store.watched import FileState
 from pipeline.tables import (
@@ -100,11 +100,13 @@ _GONE = sa.and_(
     ~sa.exists().where(answers.c.worker_id == workers.c.id),
     ~sa.exists().where(jobs.c.worker_id == workers.c.id),
 )
-# The newest firing of a schedule tells when it is due next.
+# The newest firing of a schedule tells how it last went, and the newest that found something that none is too few.
+_IS_LATER = sa.and_(_later.c.schedule_id == firings.c.schedule_id, _later.c.due > firings.c.due)
 _FIRED = sa.and_(
     firings.c.due < _BEFORE,
     firings.c.outcome.not_in(BUSY),
-    sa.exists().where(_later.c.schedule_id == firings.c.schedule_id, _later.c.due > firings.c.due),
+    sa.exists().where(_IS_LATER),
+    sa.or_(sa.func.coalesce(firings.c.found, 0) == 0, sa.exists().where(_IS_LATER, _later.c.found > 0)),
 )
 
 # --- batches -------------------------------------------------------------------------------------

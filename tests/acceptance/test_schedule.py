@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -40,6 +41,7 @@ def test_schedules_start_commands_of_which_none_found_is_a_failure(online: Progr
     assert added.out.startswith("night runs next at ")
     online("schedule", "add", "files", "--every", "15m", "--", "export", "-o", "out.csv")
     assert "'25' is no hour" in online("schedule", "add", "x", "--cron", "0 25 * * *", "--", *words, code=2).err
+    said: list[str] = []
     keepers = [online.start("schedule", "run") for _ in range(2)]
     online("schedule", "run-now", "night")
     (first,) = ended(online, 1)
@@ -55,10 +57,12 @@ def test_schedules_start_commands_of_which_none_found_is_a_failure(online: Progr
     by_name = {row["name"]: row for row in online("schedule", "ls", "--json").lines}
     assert (len(by_name["night"]["next"]), by_name["night"]["last"]["outcome"]) == (3, "failed")
     assert by_name["files"]["spec"]["given"]["output"] == f"file://{online.folder}/out.csv"
-    for keeper in keepers:
-        keeper.send_signal(signal.SIGTERM)
+    for keeper, number, code in zip(keepers, (signal.SIGTERM, signal.SIGINT), (0, 130), strict=True):
+        keeper.send_signal(number)
         _, err = keeper.communicate(timeout=PATIENCE_S)
-        assert keeper.returncode == 0, err
+        assert keeper.returncode == code, err
+        said.append(err)
+    assert sum('outcome=failed said="Found 0, where there were 2' in err for err in said) == 1
 
 
 def test_a_running_worker_starts_what_is_due_and_tells_when_it_is_answered(online: Program, tmp_path: Path) -> None:
@@ -93,3 +97,40 @@ def test_who_is_told_hears_of_a_run_and_the_report_shows_it(program: Program, tm
     assert program("report", "--json").json["answers"] == {"tiny": 2}
     program("report", "--html", "report.html")
     assert "<h1>Since " in (program.folder / "report.html").read_text()
+
+
+DIES = """import os, sys
+told, again = sys.argv[1:]
+open(told, "a").write(sys.stdin.read() + "\\n")
+if not os.path.exists(again):
+    open(again, "w").close()
+    os.kill(os.getppid(), 9)
+"""
+"""a command that kills who runs it, the first time"""
+
+
+def test_who_is_told_is_told_although_the_program_was_killed_in_between(program: Program, tmp_path: Path) -> None:
+    """The kill comes after the batch's end: while the first is being told, and before the second is."""
+    draw_many(program.folder / "in", 1)
+    first, second = tmp_path / "first", tmp_path / "second"
+    dies = [sys.executable, "-c", DIES, str(first), str(tmp_path / "again")]
+    commands = {"dies": dies, "keep": ["tee", str(second)]}
+    lines = [f"{name} = {json.dumps(words)}\n" for name, words in commands.items()]
+    (program.folder / "pixmill.toml").write_text("".join(["[commands]\n", *lines]))
+    words = ("run", "in", "-q", "What?", "--max-tokens", "4", "--name", "n", "--unverified", "--quiet")
+    program(*words, "--on-done-run", "dies", "--on-done-run", "keep", code=-signal.SIGKILL)
+    shown = program("batch", "show", "n", "--json").json
+    assert shown["state"] == "completed"
+    assert [notice["state"] for notice in shown["notices"]] == ["sending", "waiting"]
+    keeper = program.start("schedule", "run")
+    wait_for(program, "select count(*) from notices where state = 'sent'", 1)
+    assert json.loads(second.read_text())["batch"] == "n"
+    with closing(sqlite3.connect(program.home / "pixmill.db")) as connection, connection:
+        connection.execute("update notices set due = 0")  # as if the time that a sender is given had passed
+    wait_for(program, "select count(*) from notices where state = 'sent'", 2)
+    told = [json.loads(line) for line in first.read_text().splitlines()]
+    assert len(told) == 2
+    assert told[0] == told[1], "with the number by which the receiver drops the second"
+    keeper.send_signal(signal.SIGTERM)
+    _, err = keeper.communicate(timeout=PATIENCE_S)
+    assert keeper.returncode == 0, err

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,6 +26,7 @@ from pipeline.store import Store
 from pipeline.store.notices import FIRST_PAUSE_S, LEASE_S, TRIES, Kind, NoticeState
 from tests.integration.test_store_at_once import at_once
 from tests.store_world import Clock, World, answer
+from tests.web import certificates
 
 LOCAL = Policy(frozenset({"http://127.0.0.1"}), allow_private=True)
 
@@ -39,8 +42,8 @@ class Receiver:
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
+@contextmanager
+def receiving(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     made = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -55,13 +58,23 @@ def receiver() -> Iterator[Receiver]:
             self.end_headers()
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    made.url = f"http://127.0.0.1:{server.server_port}/hook"
-    yield made
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    made.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_port}/hook"
+    try:
+        yield made
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as made:
+        yield made
 
 
 def settings(**more: object) -> Settings:
@@ -116,6 +129,24 @@ def test_what_was_not_received_is_refused(receiver: Receiver) -> None:
         post(receiver.url, b"{}", "hush", LOCAL)
     with pytest.raises(NoticeRefused):
         post("http://127.0.0.1:1/", b"{}", "hush", LOCAL)
+
+
+def test_a_post_over_tls_goes_to_a_server_whose_certificate_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls, authority = certificates("127.0.0.1")
+    policy = Policy(frozenset({"127.0.0.1", "localhost"}), allow_private=True)
+    with receiving(tls) as receiver:
+        with pytest.raises(NoticeRefused, match="certificate verify failed"):
+            post(receiver.url, b"{}", "hush", policy)
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        with pytest.raises(NoticeRefused, match="certificate is not valid for 'localhost'"):
+            post(receiver.url.replace("127.0.0.1", "localhost"), b"{}", "hush", policy)
+        assert receiver.got == []
+        post(receiver.url, b"{}", "hush", policy)
+    ((headers, body),) = receiver.got
+    assert headers[SIGNATURE] == signature("hush", headers[TIMESTAMP], body)
 
 
 # --- notices -------------------------------------------------------------------------------------
@@ -186,10 +217,18 @@ def test_of_many_programs_one_sends_and_one_that_died_is_replaced(
         store.close()
 
 
-def test_a_machine_that_cannot_tell_leaves_it_to_others(world: World, receiver: Receiver) -> None:
+def test_a_machine_that_cannot_tell_leaves_it_to_others_and_says_why_once(
+    world: World, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
     ended(world, (Kind.URL, receiver.url), (Kind.COMMAND, "mail"))
-    for unable in (settings(on_done_secret=None), settings(allowed_domains=())):
-        assert Sender(unable, world.store).look() == 0
+    for unable, why in [
+        (settings(on_done_secret=None), "PIXMILL_ON_DONE_SECRET"),
+        (settings(allowed_domains=()), "allowed domains"),
+    ]:
+        caplog.clear()
+        sender = Sender(unable, world.store)
+        assert sender.look() == sender.look() == 0
+        assert (caplog.text.count(why), caplog.text.count("names no such command")) == (1, 1)
     assert {notice.tries for notice in world.store.notices.of("n")} == {0}
 
 

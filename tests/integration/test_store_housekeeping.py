@@ -311,3 +311,13 @@ def test_past_firings_go_but_for_the_newest(world: World, store: Store, clock: C
             connection.execute(t.firings.insert().values(schedule_id=1, due=due, outcome=outcome))
     assert prune(store, clock, "firings", days=1) == 2
     assert [row.due for row in world.rows(sa.select(t.firings.c.due).order_by(t.firings.c.due))] == [2.0, 4.0]
+
+
+def test_the_newest_firing_that_found_something_stays(world: World, store: Store, clock: Clock) -> None:
+    """By it the next one knows that finding nothing is a failure."""
+    with store._writing() as (connection, _):
+        connection.execute(t.schedules.insert().values(id=1, name="s", spec={}, rule={}, state="active", created=1.0))
+        for due, found in ((1.0, 10), (2.0, 20), (3.0, 0), (4.0, 0)):
+            connection.execute(t.firings.insert().values(schedule_id=1, due=due, outcome="done", found=found))
+    assert prune(store, clock, "firings", days=1) == 2
+    assert [row.due for row in world.rows(sa.select(t.firings.c.due).order_by(t.firings.c.due))] == [2.0, 4.0]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from workers.logs import KeyValue
+from pipeline.logs import KeyValue
 
 
 def line(text: str, *arguments: object, error: bool = False) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 import pytest
 
-from pipeline.errors import CommandUnfit, DeadlineUnfit, PixmillError
+from pipeline.errors import CommandUnfit, PixmillError, UsageError
 from pipeline.occasion import Occasion
 from pipeline.schedules import order
+from pipeline.schedules.doubts import doubts
 from pipeline.schedules.order import Order
 from pipeline.settings import Settings, read_settings
+from pipeline.store import Store
 
 
 def parsed(*words: str, settings: Settings | None = None) -> Order:
@@ -55,6 +58,60 @@ def test_a_model_is_named_so_that_every_machine_means_the_same(tmp_path: Path, m
     assert parsed("submit", "in", "-m", "demo").given["model"] == "demo", "it goes by its name"
     assert parsed("submit", "in", settings=read_settings({"model": "tiny"})).given["model"] == "tiny"
     assert "model" not in parsed("submit", "in").given
+
+
+def test_a_model_s_directory_is_seen_or_not_like_other_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("in", "mine"):
+        (tmp_path / name).mkdir()
+    kept = parsed("submit", "in", "-m", "mine")
+    assert kept.unseen(read_settings()) is None
+    (tmp_path / "mine").rmdir()
+    assert kept.unseen(read_settings()) == str(tmp_path / "mine")
+
+
+def test_the_hours_of_a_window_are_of_one_zone_wherever_it_is_performed() -> None:
+    kept = Order.parse(("submit", "in", "--window", "22:00-06:00"), read_settings(), "Asia/Tokyo")
+    assert kept.given["window"] == "22:00-06:00 Asia/Tokyo"
+    named = Order.parse(("submit", "in", "--window", "22:00-06:00 UTC"), read_settings(), "Asia/Tokyo")
+    assert named.given["window"] == "22:00-06:00 UTC"
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        {},
+        {"command": "dream", "given": {}},
+        {"command": "submit", "given": {"paths": [], "twice": True}},
+        {"command": "submit", "given": {"paths": [{"folder": "/in"}]}},
+        {"command": "submit", "given": {"paths": {"folder": "/in"}}},
+    ],
+)
+def test_what_a_newer_version_stored_is_not_performed_in_part(stored: dict[str, object]) -> None:
+    with pytest.raises(CommandUnfit, match="this version of Pixmill does not know"):
+        Order.from_stored(stored)
+
+
+def test_what_would_fail_right_now_is_said(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = read_settings()
+    unseen, unknown, unnamed = doubts(parsed("submit", "in", "-m", "none", "--on-done-run", "mail"), here, store)
+    assert unseen == f"{tmp_path}/in is not there."
+    assert "no model 'none'" in unknown
+    assert "--on-done-run mail" in unnamed
+    for words in (("rerun", "none"), ("export", "--batch", "none", "-o", "x.csv")):
+        (sentence,) = doubts(parsed(*words), here, store)
+        assert "no batch 'none'" in sentence
+    (tmp_path / "in").mkdir()
+    assert list(doubts(parsed("submit", "in", "-m", "demo"), here, store)) == []
+
+
+def test_the_examples_of_the_documentation_can_be_added() -> None:
+    lines = (Path(__file__).parents[2] / "docs" / "schedules.md").read_text().splitlines()
+    examples = [line.partition(" -- ")[2] for line in lines if line.startswith("    pixmill schedule add")]
+    assert len(examples) >= 4
+    for example in examples:
+        parsed(*shlex.split(example))
 
 
 def test_a_command_is_performed_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +161,9 @@ def test_every_file_of_a_command_is_kept_as_a_place() -> None:
         (["submit", "in", "--dry-run"], "rehearsal"),
         (["submit", "--from-file", "-"], "not -"),
         (["export", "-o", "-"], "not -"),
+        (["export"], "nobody is there to read"),
+        (["submit"], "which pictures"),
+        (["submit", "-q", "What?"], "which pictures"),
     ],
 )
 def test_what_cannot_be_scheduled_is_said_when_it_is_added(words: list[str], why: str) -> None:
@@ -116,7 +176,7 @@ def test_the_command_itself_says_what_it_cannot_read() -> None:
         parsed("submit", "in", "--nope")
     with pytest.raises(PixmillError, match=r"no file 'none\.yaml'"):
         parsed("submit", "in", "--questions", "none.yaml")
-    with pytest.raises(DeadlineUnfit, match="one moment"):
+    with pytest.raises(UsageError, match="needs a span"):
         parsed("submit", "in", "--deadline", "2030-01-01T00:00")
 
 
@@ -126,5 +186,5 @@ def test_a_schedule_s_terms_are_for_submissions_and_given_once() -> None:
         parsed("submit", "in", "--deadline", "2h").with_terms(deadline="6h")
     with pytest.raises(CommandUnfit, match="for schedules that submit"):
         parsed("rerun", "x").with_terms(window="22:00-06:00 UTC")
-    with pytest.raises(DeadlineUnfit, match="one moment"):
+    with pytest.raises(UsageError, match="needs a span"):
         parsed("submit", "in").with_terms(deadline="2030-01-01T00:00")

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import zones
-from pipeline.errors import CronUnfit, IntervalUnfit, WindowUnfit, ZoneUnknown
-from pipeline.schedules.rule import Rule, check_cron, check_interval
+from pipeline.errors import CronUnfit, IntervalUnfit, ScheduleUnread, WindowUnfit, ZoneUnfit, ZoneUnknown
+from pipeline.schedules.rule import Rule, check_cron, check_interval, check_zone
 from pipeline.windows import Window
 
 CHANGES = [  # zone, the day of the change, whether an hour is missing
@@ -154,6 +154,20 @@ def test_what_is_no_interval_or_zone_is_refused() -> None:
     for name in ("Europe", "../x", "nowhere at all"):
         with pytest.raises(ZoneUnknown):
             zones.find(name)
+
+
+def test_a_wrong_zone_shows_the_runs_of_a_right_one() -> None:
+    with pytest.raises(ZoneUnfit, match="did you mean 'Europe/Berlin'") as caught:
+        check_zone("Europe/Berln", at("2026-11-20T12:00", "UTC"))
+    assert str(caught.value).count("2026-11-2") == 3
+
+
+@pytest.mark.parametrize("stored", [{"sunrise": True}, {"cron": "0 2 30 2 *"}, {"cron": "x"}, {"overlap": "sometimes"}])
+def test_a_rule_that_this_version_does_not_know_is_one_sentence(stored: dict[str, object]) -> None:
+    rule = Rule(cron="0 2 * * *", zone="Europe/Berlin")
+    assert Rule.from_stored("night", rule.stored()) == rule
+    with pytest.raises(ScheduleUnread, match="in a way that this version of Pixmill does not know"):
+        Rule.from_stored("night", {**rule.stored(), **stored})
 
 
 def test_the_local_zone_is_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:

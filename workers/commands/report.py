@@ -32,12 +32,13 @@ def report(when: str, limit: int | None, page: str | None, as_json: bool) -> Non
     with open_to_read() as store:
         changes = store.views.changes(since, limit)
     if page is not None:
-        from pipeline.export.files import replacing
+        from pipeline.export.files import STDOUT, replacing
         from workers.reporting.page import render
 
         with replacing(page) as stream:
             stream.write(render(changes))
-        note(f"Look at {page}.")
+        if page != STDOUT:
+            note(f"The page is {page}.")
     if as_json:
         echo_json(changes)
     elif page is None:

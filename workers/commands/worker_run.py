@@ -55,7 +55,7 @@ def run(
     It runs until it is stopped: Ctrl-C or SIGTERM lets the engine finish what it has begun, a second one does not
     wait. What is left waits for other workers.
     """
-    from workers import logs
+    from pipeline import logs
     from workers.patience import while_starting
     from workers.serving import serve
     from workers.verification import ensure
