@@ -19,17 +19,17 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
 
-from pipeline import forms
-from pipeline.errors import CODES, EngineCrashed, EngineStalled, InvalidAnswer, PixmillError, RowInvalid
-from pipeline.forms import Reading
-from pipeline.jobs import Answer, CacheHit, Claim, Failure, State, content_key
+from pipeline.errors import EngineCrashed, EngineStalled, PixmillError, RowInvalid
+from pipeline.jobs import Answer, CacheHit, Claim, Failure, content_key
 from pipeline.owner import Owner
 from pipeline.prompts import MOST_PICTURES
 from pipeline.rate import Rate
 from pipeline.store import Store
 from pipeline.store.values import Lease
+from workers import endings
 from workers.child import Child, Refused
 from workers.decoders import Decoders
+from workers.endings import Endings, Group
 from workers.engine.client import Engine, EngineDied
 from workers.engine.requests import Completion, Request
 from workers.patience import Patience
@@ -39,10 +39,6 @@ from workers.work import Places, Work
 
 log = logging.getLogger(__name__)
 
-LINGER_S = 0.02
-"""How long an answer may wait for others, to be stored in one transaction with them."""
-GROUP = 256
-"""How many endings are stored at once at most."""
 REAP_EVERY_S = 2.0
 TELL_EVERY_S = 2.0
 """How often a worker says how it does, and hears whether it is to end."""
@@ -53,10 +49,6 @@ IDLE_S = 0.5
 """How long to sleep at most: leases and stalls are looked at in between."""
 ALONE_FROM = 2
 """A job with so many crashes runs with nothing beside it: a third one is its own doing."""
-
-Ending = Answer | CacheHit | Failure
-
-_BAD_ENDS = {State.FAILED: "failed", State.QUEUED: "retried", State.CANCELLED: "cancelled"}
 
 
 class Feeder:
@@ -92,8 +84,7 @@ class Feeder:
         self._asked: dict[int, Work] = {}
         self._leaders: dict[bytes, Work] = {}
         self._answers: deque[tuple[int, Future[Completion]]] = deque()
-        self._endings: list[tuple[Work, Ending]] = []
-        self._oldest_ending = 0.0
+        self._endings = Endings(now)
         self._request_ids = itertools.count(1)
         self._runtime: int | None = None
         self._renewed = self._reaped = self._looked = now()
@@ -146,7 +137,8 @@ class Feeder:
         return self._stop_by is not None and self._now() >= self._stop_by
 
     def _turn(self) -> None:
-        self._store_endings()
+        if self._endings.are_due(len(self._held)):
+            self._store_endings()
         if self._stop_by is None:
             self._claim()
         else:
@@ -170,10 +162,8 @@ class Feeder:
         poll.register(self._doorbell, select.POLLIN)
         for wire in (child.wire for child in children if child.wire):
             poll.register(wire, select.POLLIN | (select.POLLOUT if wire.unsent else 0))
-        patience = [IDLE_S, *(due for child in children if (due := child.due_in) is not None)]
-        if self._endings:
-            patience.append(max(0.0, self._linger_left()))
-        woken = poll.poll(min(patience) * 1000)
+        dues = (self._endings.due_in, *(child.due_in for child in children))
+        woken = poll.poll(min([IDLE_S, *(due for due in dues if due is not None)]) * 1000)
         if any(source == self._doorbell for source, _ in woken):
             os.eventfd_read(self._doorbell)
 
@@ -262,14 +252,7 @@ class Feeder:
     def _cached(self, work: Work, known: dict[bytes, int]) -> bool:
         if work.claim.fresh or work.key is None or work.key not in known:
             return False
-        hit = CacheHit(
-            job=work.id,
-            token=work.claim.token,
-            answer=known[work.key],
-            pictures=work.reads,
-            content_key=work.key,
-        )
-        self._end(work, hit)
+        self._endings.add(work, endings.hit(work, work.key, known[work.key]))
         return True
 
     def _follows(self, work: Work) -> bool:
@@ -317,7 +300,7 @@ class Feeder:
                 continue
             match done.exception():
                 case None:
-                    self._end(work, self._answered(work, done.result()))
+                    self._answered(work, done.result())
                 case EngineDied() as died:
                     crashed.append((work, died))
                 case Refused() as refusal:
@@ -327,16 +310,10 @@ class Feeder:
         if crashed:
             self._count_crash(crashed)
 
-    def _answered(self, work: Work, completion: Completion) -> Ending:
-        """The answer, if it has the form that was asked for."""
-        form = work.claim.prompt.form
-        if form is None:
-            return self._answer(work, completion, Reading(completion.text, None))
-        self._note_unheld()
-        try:
-            return self._answer(work, completion, forms.read(form, completion.text))
-        except InvalidAnswer as error:
-            return self._failure(work, Refused(error.code, f"{error}{_cut(completion)}"))
+    def _answered(self, work: Work, completion: Completion) -> None:
+        if work.claim.prompt.form is not None:
+            self._note_unheld()
+        self._endings.add(work, endings.of_completion(work, completion, self._now()))
 
     def _note_unheld(self) -> None:
         """Count the answers whose form was only asked for, since this engine cannot hold a model to one."""
@@ -345,39 +322,8 @@ class Feeder:
                 log.warning("action=forms_unheld reason=the vocabulary of the tokenizer cannot be read")
             self.tally["unheld"] += 1
 
-    def _answer(self, work: Work, completion: Completion, reading: Reading) -> Answer:
-        return Answer(
-            job=work.id,
-            token=work.claim.token,
-            text=reading.text,
-            parsed=reading.value,
-            finish_reason=completion.finish_reason,
-            prompt_tokens=completion.prompt_tokens,
-            answer_tokens=completion.answer_tokens,
-            logprob=completion.logprob,
-            pictures=work.reads,
-            content_key=work.key,
-            seed=work.seed,
-            queue_s=work.claim.queued_s,
-            read_s=sum(picture.seconds for picture in work.pictures),
-            vision_s=completion.vision_s,
-            first_token_s=completion.first_token_s,
-            total_s=self._now() - work.begun,
-        )
-
     def _refuse(self, work: Work, why: Refused, *, final: bool = False) -> None:
-        self._end(work, self._failure(work, why, final=final))
-
-    def _failure(self, work: Work, why: Refused, *, final: bool = False) -> Failure:
-        assert why.code in CODES, why.code
-        return Failure(
-            job=work.id,
-            token=work.claim.token,
-            code=why.code,
-            message=why.message,
-            pictures=work.reads,
-            final=final,
-        )
+        self._endings.add(work, endings.failure(work, why, final=final))
 
     def _count_crash(self, crashed: Sequence[tuple[Work, EngineDied]]) -> None:
         """The engine died with these inside: it counts for each, and they are asked again."""
@@ -394,30 +340,17 @@ class Feeder:
 
     # --- endings become rows --------------------------------------------------------------------
 
-    def _end(self, work: Work, ending: Ending) -> None:
-        if not self._endings:
-            self._oldest_ending = self._now()
-        self._endings.append((work, ending))
-
-    def _linger_left(self) -> float:
-        return self._oldest_ending + LINGER_S - self._now()
-
     def _store_endings(self) -> None:
-        """Store endings once many have come together, no more can come, or the oldest waited its time."""
-        complete = len(self._endings) == len(self._held)
-        if not self._endings or not (complete or len(self._endings) >= GROUP or self._linger_left() <= 0):
-            return
-        endings, self._endings = self._endings, []
-        for start in range(0, len(endings), GROUP):
-            self._store_group(endings[start : start + GROUP])
+        for group in self._endings.take():
+            self._store_group(group)
 
-    def _store_group(self, group: Sequence[tuple[Work, Ending]]) -> None:
+    def _store_group(self, group: Group) -> None:
         good = [ending for _, ending in group if not isinstance(ending, Failure)]
         bad = [ending for _, ending in group if isinstance(ending, Failure)]
         written = self._finish(good) if good else set()
         states = self._patiently(self._store.fail, bad) if bad else {}
         for work, ending in group:
-            self.tally[_outcome(ending, states.get(work.id), work.id in written)] += 1
+            self.tally[endings.outcome(ending, states.get(work.id), work.id in written)] += 1
             self.tally["cached"] += isinstance(ending, CacheHit)
             self._let_go(work)
 
@@ -498,7 +431,7 @@ class Feeder:
         self._engine.cancel(list(self._asked))
         self._answers.clear()
         self._asked.clear()
-        self._endings.clear()
+        self._endings = Endings(self._now)
         self._drop(list(self._held.values()))
         self._worker = self._patiently(self._join)
 
@@ -506,7 +439,7 @@ class Feeder:
         """Keep only what the engine runs and what has ended: all else goes back to the queue."""
         self._tray.clear()
         self._engine.drain()
-        keep = {*self._asked.values(), *(work for work, _ in self._endings)}
+        keep = {*self._asked.values(), *self._endings.works}
         rest = [work for work in self._held.values() if work not in keep]
         if rest:
             self._patiently(self._store.give_back, [(work.id, work.claim.token) for work in rest])
@@ -524,23 +457,10 @@ class Feeder:
     def _leave(self) -> None:
         self._stop_by = self._now()  # nothing is tried again
         try:
-            if self._endings:
-                self._store_group(self._endings)
+            self._store_endings()
             self._store.leave(self._worker)
         except PixmillError as error:  # the reason for leaving is worth more than this one
             log.warning("action=leave_failed reason=%s", error)
         finally:
             self._tray.close()
             self._drop(list(self._held.values()))
-
-
-def _cut(completion: Completion) -> str:
-    """What to do about an answer that ended where it had to, not where it wanted to."""
-    cut = f"; it was cut after {completion.answer_tokens} tokens, and --max-tokens allows more"
-    return cut if completion.finish_reason == "length" else ""
-
-
-def _outcome(ending: Ending, state: State | None, written: bool) -> str:
-    if isinstance(ending, Failure):
-        return _BAD_ENDS.get(state, "lost") if state else "lost"
-    return "done" if written else "lost"

@@ -370,8 +370,8 @@ def test_two_workers_share_one_database(house: House, tmp_path: Path) -> None:
 
 def test_more_pictures_than_a_job_may_have_are_refused(house: House, tmp_path: Path) -> None:
     pictures = tuple(Picture.at(path, None) for path in draw_many(tmp_path / "in", 17))
-    spec = JobSpec.of(pictures=pictures, prompt=Prompt.ask("What?"), model="fake")
-    outcome = house.run_items([Item(spec=spec, row=0), Item(spec=replace(spec, pictures=pictures[:16]), row=1)])
+    specs = [JobSpec.of(some, Prompt.ask("What?"), "fake") for some in (pictures, pictures[:16])]
+    outcome = house.run_items(Item(spec=spec, row=row) for row, spec in enumerate(specs))
     assert (outcome.counts.done, outcome.counts.failed) == (1, 1)
     (failed,) = house.store.views.failed()
     assert failed.error_code == "row_invalid"
