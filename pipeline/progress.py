@@ -5,11 +5,12 @@ The caller feeds absolute counts. A total may be unknown, or still grow while ro
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
@@ -18,6 +19,10 @@ from rich.progress import Progress as Bar
 from pipeline.display import duration, number, size
 from pipeline.rate import Rate
 
+T = TypeVar("T")
+
+LOOK_EACH = 1_000
+"""things that pass between two looks at the clock"""
 WINDOW_S = 30.0
 """the rate is that of the last half minute: captions of a folder differ in length"""
 
@@ -51,7 +56,7 @@ class Progress:
     """A context manager; `update` shows counts, `note` says a line above the bar.
 
     On a terminal a bar is drawn at most every `BAR_S` seconds, elsewhere a line at most every `LINE_S`;
-    the last state is always shown.
+    the last state is always shown. Of work that ends within `after_s` nothing is.
     """
 
     BAR_S = 0.2
@@ -63,6 +68,7 @@ class Progress:
         *,
         unit: Unit = COUNT,
         quiet: bool = False,
+        after_s: float = 0.0,
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -71,12 +77,20 @@ class Progress:
         self._console = console or Console(stderr=True, highlight=False)
         self._clock = clock
         self._quiet = quiet
+        self._after_s = after_s
+        self._begun = clock()
         self._tally = Tally()
         self._rate = Rate(WINDOW_S)
         self._shown: tuple[float, Tally] | None = None
         self._bar: Bar | None = None
 
     def __enter__(self) -> Self:
+        self._begun = self._clock()
+        if not self._after_s:
+            self._draw()
+        return self
+
+    def _draw(self) -> None:
         if self._console.is_terminal and not self._quiet:
             self._bar = Bar(
                 TextColumn("{task.description}", markup=False),
@@ -85,10 +99,11 @@ class Progress:
                 console=self._console,
                 auto_refresh=False,
                 get_time=self._clock,
+                # Else what is meant for a file or a pipe would come out here: rich does not ask where stdout goes.
+                redirect_stdout=sys.stdout.isatty(),
             )
             self._bar.add_task(self._label, total=None, figures="")
             self._bar.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -102,9 +117,24 @@ class Progress:
         """Say how far the work is; called as often as one likes."""
         now = self._clock()
         self._tally = Tally(done, failed, total, growing)
+        if now < self._begun + self._after_s:
+            return
         every = self.BAR_S if self._bar is not None else self.LINE_S
         if self._shown is None or now - self._shown[0] >= every:
             self._show(now)
+
+    def follow(self, things: Iterable[T]) -> Iterator[T]:
+        """The same things; they are counted as they pass, and nobody knows how many there are."""
+        for count, thing in enumerate(things, 1):
+            if count % LOOK_EACH == 0:
+                self.update(done=count)
+            yield thing
+
+    def stage(self, label: str) -> None:
+        """Another stretch of the work begins, with counts and a rate of its own."""
+        self._label, self._tally, self._rate, self._shown = label, Tally(), Rate(WINDOW_S), None
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], description=label)
 
     def note(self, text: str) -> None:
         """A line that stays."""
@@ -112,6 +142,8 @@ class Progress:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _show(self, now: float) -> None:
+        if self._shown is None and self._bar is None:
+            self._draw()
         self._shown = (now, self._tally)
         self._rate.see(now, self._tally.ended)
         text = figures(self._tally, self._rate.per_second, self._unit)

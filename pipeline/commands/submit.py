@@ -16,11 +16,15 @@ from pipeline.models.announcing import tell_of_older
 from pipeline.notify.options import OnDone, on_done_options
 from pipeline.occasion import Occasion
 from pipeline.options import Reach, Terms
+from pipeline.progress import Progress
 from pipeline.questions import Questions, question_options
 from pipeline.rehearsal import rehearsal, show
 from pipeline.settings import read_settings
 from pipeline.store.values import Added
 from pipeline.wanted import Wanted
+
+LONG_S = 2.0
+"""a submission that takes longer shows how far it is"""
 
 
 @click.command()
@@ -62,10 +66,10 @@ def submit(
 
     settings = read_settings({"model": model, **reach.flags})
     told = on_done.whom(settings)
-    with open_store(settings) as store:
+    with open_store(settings) as store, Progress("questions", after_s=LONG_S) as progress:
         alias, defaults = to_ask(store, settings.model, settings.home, tell=note)
         wanted = Wanted(inputs=inputs, questions=questions, form=form.form(), model=alias, defaults=defaults)
-        entries = wanted.entries(settings, note=note)
+        entries = progress.follow(wanted.entries(settings, note=progress.note))
         if dry_run:
             show(rehearsal(store, entries, model=alias, force=force), as_json=as_json)
             return

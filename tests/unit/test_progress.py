@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
@@ -31,6 +32,43 @@ def test_lines_come_every_few_seconds_and_at_the_end() -> None:
             clock.now += 0.5
     lines = out.getvalue().splitlines()
     assert lines == ["0 of 20", "10 of 20 · 2.0/s · 5.0 s left", "20 of 20 · 2.0/s"]
+
+
+def test_another_stretch_has_counts_and_a_rate_of_its_own() -> None:
+    screen, out = console(terminal=False)
+    clock = Clock()
+    with Progress("reading", console=screen, clock=clock) as progress:
+        progress.update(done=0, total=9)
+        clock.now += 10
+        progress.update(done=9, total=9)
+        progress.stage("writing")
+        progress.update(done=0, total=3)
+        progress.update(done=3, total=3)
+    lines = out.getvalue().splitlines()
+    assert lines == ["reading 0 of 9", "reading 9 of 9 · 0.9/s", "writing 0 of 3", "writing 3 of 3"]
+
+
+def test_work_that_is_soon_done_shows_nothing() -> None:
+    screen, out = console(terminal=False)
+    clock = Clock()
+    with Progress(after_s=2, console=screen, clock=clock) as progress:
+        progress.update(done=7, total=9)
+        progress.update(done=9, total=9)
+    assert out.getvalue() == ""
+
+
+def test_things_are_counted_as_they_pass() -> None:
+    screen, out = console(terminal=False)
+    clock = Clock()
+
+    def slow() -> Iterator[int]:
+        for number in range(4_500):
+            clock.now += 0.003
+            yield number
+
+    with Progress("rows", after_s=4, console=screen, clock=clock) as progress:
+        assert list(progress.follow(slow())) == list(range(4_500))
+    assert out.getvalue().splitlines() == ["rows 2,000", "rows 4,000 · 333/s"]
 
 
 def test_bytes_are_spelled_as_bytes() -> None:
