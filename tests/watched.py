@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,11 +18,12 @@ from pipeline.owner import Owner
 from pipeline.prompts import Defaults
 from pipeline.questions import Questions
 from pipeline.store.watched import FileState, WatchedFile
-from pipeline.watching.afterwards import Afterwards
 from pipeline.watching.drops import Drops
+from pipeline.watching.holding import LEASE_S, Hold, holding
 from pipeline.watching.plan import Plan
 from pipeline.watching.rules import Rules
-from pipeline.watching.watcher import LEASE_S, Watcher, columns
+from pipeline.watching.tags import tag_columns
+from pipeline.watching.watcher import Watcher
 from tests.house import House
 from workers.local import Stop
 from workers.resident import Resident
@@ -31,7 +35,7 @@ QUICK: dict[str, Any] = {"stable_for": 0.15, "rescan": 0.5}
 
 
 class Watch:
-    """A watch of folders. Entered it runs, left it has ended."""
+    """A watch of folders. Entered it runs, left it has ended. `heard` is called while the watcher tells something."""
 
     def __init__(
         self,
@@ -40,13 +44,14 @@ class Watch:
         questions: tuple[str, ...] = ("What?",),
         clock: Callable[[], float] | None = None,
         name: str = "in",
+        heard: Callable[[str, dict[str, Any]], object] = lambda event, facts: None,
         **plan: Any,
     ) -> None:
         self.house, self.store = house, house.store
         self.plan = Plan(folders=tuple(map(str, folders)), **QUICK | plan)
         self.stop = Stop()
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self._said = threading.Condition()
+        self._said, self._heard = threading.Condition(), heard
         rules, model = Rules(self.plan), house.model()
         owner = replace(Owner.current(), host=name)
         id = self.store.watches.open(name, self.plan.spec(), owner, LEASE_S)
@@ -62,16 +67,13 @@ class Watch:
             model=model.alias,
             asking=asking,
             terms=Terms(),
-            columns=columns(rules, None),
+            columns=tag_columns(rules, None),
         )
         self.watcher = Watcher(
             store=self.store,
-            plan=self.plan,
-            id=id,
+            hold=Hold(self.store, id, owner),
             name=name,
-            owner=owner,
             drops=drops,
-            afterwards=Afterwards.of(rules, None, None),
             rules=rules,
             answerer=self.resident,
             bell=self.stop,
@@ -120,7 +122,7 @@ class Watch:
         return [facts for said, facts in self.events if said == event]
 
     def states(self) -> Counter[str]:
-        return Counter(self.store.watches.counts(self.watcher.id))
+        return Counter(self.store.watches.files(self.watcher.hold.id).counts())
 
     def files(self) -> dict[str, int]:
         return dict(self.states())
@@ -130,16 +132,19 @@ class Watch:
         return found.get(self.watcher.name)
 
     def _run(self) -> None:
-        try:
-            self.watcher.run()
-        except BaseException as error:  # noqa: BLE001  handed to the test
-            self._error = error
-        finally:
-            self.resident.wind_up()
-            if self._error is None:
-                self.watcher.end()
+        hold = self.watcher.hold
+        with holding(self.store, hold.id, hold.owner) as self.watcher.hold:
+            try:
+                self.watcher.run()
+            except BaseException as error:  # noqa: BLE001  handed to the test
+                self._error = error
+            finally:
+                self.resident.wind_up()
+                if self._error is None:
+                    self.watcher.end()
 
     def _tell(self, event: str, text: str | None, **facts: Any) -> None:
+        self._heard(event, facts)
         with self._said:
             self.events.append((event, {"text": text, **facts}))
             self._said.notify_all()
@@ -148,3 +153,20 @@ class Watch:
 def answered(house: House) -> Counter[str]:
     """How many answers were ever given about each picture, by its name."""
     return Counter(row.pictures[0].name for row in house.store.views.answers(history=True))
+
+
+def once(house: House, *paths: Path) -> None:
+    """Each of these was answered exactly once, and nothing else was."""
+    assert answered(house) == Counter(str(path) for path in paths)
+
+
+def child(url: str, folder: Path, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    """A watcher as a process of its own, which can be killed."""
+    command = [*prefix, sys.executable, "-m", "tests.watcher_child", url, str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def lines(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
+    """What such a watcher tells."""
+    assert process.stdout
+    return map(json.loads, process.stdout)

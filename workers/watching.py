@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,13 +22,16 @@ from pipeline.settings import Settings
 from pipeline.signals import heeding
 from pipeline.sources.rows import Row
 from pipeline.store import Store
-from pipeline.watching.afterwards import Afterwards
+from pipeline.store.watches import WatchRow
+from pipeline.submit import Asking
 from pipeline.watching.drops import Drops
+from pipeline.watching.holding import LEASE_S, Hold, holding
 from pipeline.watching.plan import Plan, check_others
 from pipeline.watching.rules import Rules
 from pipeline.watching.sending import Sending
+from pipeline.watching.tags import tag_columns
 from pipeline.watching.telling import Telling
-from pipeline.watching.watcher import LEASE_S, Answerer, Watcher, columns
+from pipeline.watching.watcher import Answerer, Watcher
 from workers.local import Stop
 from workers.resident import Resident
 from workers.session import INTERRUPTED, SOME_FAILED
@@ -36,6 +39,10 @@ from workers.verification import ensure
 from workers.worker import Worker, WorkerConfig
 
 STAND_BY_S = 1.0
+_OTHER_QUESTIONS = (
+    "The watch {name!r} asked other questions until now. Files that it has seen to are not asked about again:"
+    " a watch of another --name asks about all of them."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,35 +63,45 @@ class Order:
         """The watch's name: without one of its own, its folders say which it is, so that a restart finds it."""
         return self.name or "+".join(os.path.basename(folder) or "root" for folder in self.plan.folders)
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What is asked about each picture, as plain data."""
+        return {**self.questions.spec(), "form": self.form}
+
+    def spec(self) -> dict[str, Any]:
+        return {**self.plan.spec(), "asked": self.asked}
+
 
 def watch(settings: Settings, store: Store, order: Order, tell: Telling) -> int:
     """Watch until a signal ends it, or once if that was asked for. Returns the exit code."""
     stop, owner = Stop(), Owner.current()
     with ending(stop) as signals:
+        _known(store, order)
+        answering = _answering(settings, store, order, stop, tell)
         id = _open(store, order, owner, stop, tell)
         if id is None:
             return _code(signals, 0)
-        watcher = _watcher(settings, store, order, id, owner, stop, tell)
-        try:
-            with nullcontext() if order.plan.oneshot else tending(settings, store):
-                watcher.run()
-        finally:
-            if isinstance(watcher.answerer, Resident):
-                watcher.answerer.wind_up()
-            watcher.end()
-    return _code(signals, SOME_FAILED if order.plan.oneshot and not watcher.complete else 0)
+        with holding(store, id, owner) as hold:
+            watcher = _watcher(settings, store, order, hold, answering, stop, tell)
+            try:
+                with nullcontext() if order.plan.oneshot else tending(settings, store):
+                    watcher.run()
+            finally:
+                if isinstance(watcher.answerer, Resident):
+                    watcher.answerer.wind_up()
+                watcher.end()
+            return _code(signals, SOME_FAILED if order.plan.oneshot and not watcher.complete else 0)
 
 
 def _open(store: Store, order: Order, owner: Owner, stop: Stop, tell: Telling) -> int | None:
     """The watch, as soon as nobody else has it. None: asked to stop meanwhile."""
     told = False
     while not stop.times:
-        known = {row.name: row for row in store.watches.rows()}
-        others = {name: Plan.of(row.spec).folders for name, row in known.items() if row.running}
-        check_others(order.plan.folders, {name: them for name, them in others.items() if name != order.called})
-        _check_name(order, known[order.called].spec if order.called in known else None)
-        found = store.watches.open(order.called, order.plan.spec(), owner, LEASE_S)
+        mine = _known(store, order)
+        found = store.watches.open(order.called, order.spec(), owner, LEASE_S)
         if isinstance(found, int):
+            if mine and mine.files and mine.spec.get("asked") != order.asked:
+                tell("note", _OTHER_QUESTIONS.format(name=order.called))
             return found
         if not told:
             text = f"Process {found.pid} on {found.host} looks after {order.called!r} already. This one takes over"
@@ -94,44 +111,61 @@ def _open(store: Store, order: Order, owner: Owner, stop: Stop, tell: Telling) -
     return None
 
 
-def _check_name(order: Order, known: Mapping[str, Any] | None) -> None:
-    """A name that was made of folders' names may stand for other folders of such names."""
-    if order.name is None and known is not None and Plan.of(known).folders != order.plan.folders:
+def _known(store: Store, order: Order) -> WatchRow | None:
+    """What is known of the watch. Raises UsageError where others are in its way."""
+    rows = {row.name: row for row in store.watches.rows()}
+    mine = rows.pop(order.called, None)
+    check_others(order.plan.folders, {name: Plan.of(row.spec).folders for name, row in rows.items() if row.running})
+    # A name that was made of folders' names may stand for other folders of such names.
+    if order.name is None and mine is not None and Plan.of(mine.spec).folders != order.plan.folders:
         detail = f"There is a watch {order.called!r} of other folders already. Name this one with --name."
         raise UsageError(detail=detail)
+    return mine
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Answering:
+    """What is asked, and who answers."""
+
+    answerer: Answerer
+    model: str
+    asking: Asking
+    clock: Callable[[], float]
+
+
+def _answering(settings: Settings, store: Store, order: Order, stop: Stop, tell: Telling) -> _Answering:
+    """Before the watch is opened: what cannot be asked, or by a model that is not there, is refused."""
+    clock = steady()
+    _check_questions(order)
+    answerer, alias, defaults = _answerer(settings, store, order, stop, tell, clock)
+    return _Answering(answerer=answerer, model=alias, asking=order.questions.asking(defaults, order.form), clock=clock)
 
 
 def _watcher(
-    settings: Settings, store: Store, order: Order, id: int, owner: Owner, stop: Stop, tell: Telling
+    settings: Settings, store: Store, order: Order, hold: Hold, answering: _Answering, stop: Stop, tell: Telling
 ) -> Watcher:
-    clock, rules = steady(), Rules(order.plan)
-    answerer, alias, defaults = _answerer(settings, store, order, stop, tell, clock)
-    asking = order.questions.asking(defaults, order.form)
-    _check_questions(order, rules)
-    spec = {"model": alias, **order.questions.spec(), "form": order.form, "no_cache": order.no_cache}
+    rules = Rules(order.plan)
     drops = Drops(
         store=store,
         origin=f"watch:{order.called}",
-        spec=spec,
-        model=alias,
-        asking=asking,
+        spec={"model": answering.model, **order.asked, "no_cache": order.no_cache},
+        model=answering.model,
+        asking=answering.asking,
         terms=order.terms,
-        columns=columns(rules, settings.media_root),
+        columns=tag_columns(rules, settings.media_root),
     )
     return Watcher(
         store=store,
-        plan=order.plan,
-        id=id,
+        hold=hold,
         name=order.called,
-        owner=owner,
         drops=drops,
-        afterwards=Afterwards.of(rules, settings.media_root, settings.allowed_roots),
         rules=rules,
-        answerer=answerer,
+        answerer=answering.answerer,
         bell=stop,
-        clock=clock,
+        clock=answering.clock,
         tell=tell,
         media_root=settings.media_root,
+        allowed_roots=settings.allowed_roots,
     )
 
 
@@ -161,9 +195,9 @@ def _answerer(
     return resident, model.alias, model.defaults
 
 
-def _check_questions(order: Order, rules: Rules) -> None:
+def _check_questions(order: Order) -> None:
     """Questions that use columns nobody fills in are refused before the first file comes."""
-    row = Row(pictures=(), columns={"tags": []} if rules.plan.tags else None)
+    row = Row(pictures=(), columns={"tags": []} if order.plan.tags else None)
     for _ in order.questions.checked(iter([row])):
         pass
 

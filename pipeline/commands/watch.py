@@ -8,7 +8,7 @@ from pipeline import listing
 from pipeline.context import open_to_read
 from pipeline.display import counted, echo_lines, printable, table
 from pipeline.settings import read_settings
-from pipeline.store.watched import WatchRow
+from pipeline.store.watches import WatchRow
 from pipeline.watching.explaining import explain as explanations
 
 

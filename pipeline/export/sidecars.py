@@ -31,6 +31,7 @@ _ORDER = "CREATE INDEX places ON said (stem, name)"
 _ALL = "SELECT stem, name, job, text, record, locator FROM said ORDER BY stem, name, rowid"
 _LONGEST = 255
 """bytes of a file's name, on most file systems"""
+HELD_ALREADY = "which their file holds already"
 
 
 @dataclass(frozen=True)
@@ -79,25 +80,27 @@ class Sidecars:
         stem, ending = os.path.splitext(place)
         name = os.fsencode(f"{place}{self._kind.ending}")
         # A picture whose name ends as its sidecar's would be overwritten by it.
-        whole = self._kind.whole_name or ending == self._kind.ending
+        whole = self._kind.whole_name or self._order.whole_names or ending == self._kind.ending
         short = name if whole else os.fsencode(f"{stem}{self._kind.ending}")
         whole_record = to_json(record(item), ascii_only=True) if self._kind.records else None
         said = (short, name, item.job, utf8(item.answer.text), whole_record, item.pictures[0].locator)
         self._rows.execute("INSERT INTO said VALUES (?, ?, ?, ?, ?, ?)", said)
+        self._tally.aside += 1
 
     def finish(self) -> None:
         self._rows.execute(_ORDER)
         entered = set()
-        for path, said in self._files():
+        for path, said, count in self._files():
             if path.parent not in entered:
                 entered.add(path.parent)
                 with complaining(str(path.parent)):
                     self._enter(path.parent)
             if len(os.fsencode(path.name)) > _LONGEST:
                 self._tally.left("whose file would have too long a name", len(said))
-                continue
-            with complaining(os.fsdecode(path)):
-                self._put(path, said)
+            else:
+                with complaining(os.fsdecode(path)):
+                    self._put(path, said)
+            self._tally.has_placed(count)
 
     def _place(self, item: ItemRow) -> str | None:
         picture = item.pictures[0]
@@ -106,14 +109,14 @@ class Sidecars:
             return beside
         return os.path.join(self._order.target, self._places.mirrored(picture))
 
-    def _files(self) -> Iterator[tuple[Path, list[Said]]]:
-        """Each file with what goes into it. Two pictures that differ in their ending alone have whole names."""
+    def _files(self) -> Iterator[tuple[Path, list[Said], int]]:
+        """Each file, what goes into it, of how many items. Two pictures that differ in their ending alone keep it."""
         found = (Said(*row) for row in self._rows.execute(_ALL))
         for stem, about in groupby(found, key=lambda said: said.stem):
             by_name = [(name, list(said)) for name, said in groupby(about, key=lambda said: said.name)]
             for name, said in by_name:
                 once = list({one.job: one for one in said}.values())
-                yield Path(os.fsdecode(stem if len(by_name) == 1 else name)), once
+                yield Path(os.fsdecode(stem if len(by_name) == 1 else name)), once, len(said)
 
     def _enter(self, folder: Path) -> None:
         if self._order.target is not None and folder.is_relative_to(self._order.target):
@@ -135,7 +138,7 @@ class Sidecars:
             self._tally.left("whose file is no XMP, so it stays as it is", len(said))
             return
         if new == old:
-            self._tally.left("which their file holds already", len(said))
+            self._tally.left(HELD_ALREADY, len(said))
             return
         with renamed(path) as file:
             file.write(new)

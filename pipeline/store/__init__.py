@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from pipeline.store.notices import Notices
     from pipeline.store.schedules import Schedules
     from pipeline.store.views import Views
-    from pipeline.store.watched import Watches
+    from pipeline.store.watches import Watches
 
 __all__ = ["Added", "AliasRow", "BuildFacts", "Counts", "InvalidRow", "KnownBuild", "OpenBatch", "Store", "Ticket"]
 
@@ -102,7 +102,7 @@ class Store:
     @functools.cached_property
     def watches(self) -> Watches:
         """What watchers know of their folders."""
-        from pipeline.store.watched import Watches
+        from pipeline.store.watches import Watches
 
         return Watches(self._engine, self.reading, self._writing, self.now)
 

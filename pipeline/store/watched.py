@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from pipeline.complaints import translated
-from pipeline.jobs import BatchState
-from pipeline.owner import Owner
+from pipeline.jobs import State
 from pipeline.store.dialects import insert
-from pipeline.tables import batch_items, batches, watched_files, watches
+from pipeline.tables import batch_items, jobs, watched_files, watches
 
 
 class FileState(StrEnum):
@@ -58,6 +56,8 @@ class WatchedFile:
     batch_id: int | None
     row_no: int | None
     updated: float
+    asked_again: bool = False
+    """it failed, and a person had its questions asked again since; the watcher has not seen that yet"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,115 +73,50 @@ class Wait:
     since: float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WatchRow:
-    """A watch, as people list it."""
-
-    id: int
-    name: str
-    spec: Mapping[str, Any]
-    running: bool
-    owner: Mapping[str, Any] | None
-    created: float
-    files: Mapping[str, int]
-    """by state"""
-
-
-Fields = watched_files.c
-Wanted = sa.ColumnElement[bool]
-_FILE = tuple(Fields[name] for name in WatchedFile.__slots__)
-
-
-class _Writing(Protocol):
+class Writing(Protocol):
     def __call__(self, *, alone: bool = False) -> AbstractContextManager[tuple[sa.Connection, float]]: ...
 
 
-class Watches:
-    """The watches of a database. The times of files are their watcher's own."""
+Reading = Callable[[], AbstractContextManager[sa.Connection]]
+Fields = watched_files.c
+_NAMES = tuple(name for name in WatchedFile.__slots__ if name != "asked_again")
+_FILE = tuple(Fields[name] for name in _NAMES)
 
-    def __init__(
-        self,
-        engine: sa.Engine,
-        reading: Callable[[], AbstractContextManager[sa.Connection]],
-        writing: _Writing,
-        now: Callable[[sa.Connection], float],
-    ) -> None:
-        self._engine, self._reading, self._writing, self._now = engine, reading, writing, now
+_ROW = sa.and_(batch_items.c.batch_id == Fields.batch_id, batch_items.c.row_no == Fields.row_no)
+_ASKED = sa.select(sa.literal(1)).select_from(batch_items).where(_ROW).correlate(watched_files)
+_IS_OPEN = _ASKED.where(batch_items.c.ended.is_(None)).exists()
+_LACKS_ANSWERS = (
+    sa.select(sa.literal(1))
+    .select_from(batch_items.outerjoin(jobs, jobs.c.id == batch_items.c.job_id))
+    .where(_ROW, sa.or_(jobs.c.id.is_(None), jobs.c.state != State.DONE))
+    .correlate(watched_files)
+    .exists()
+)
+_ASKED_AGAIN = sa.and_(Fields.state == FileState.FAILED, sa.or_(_IS_OPEN, sa.and_(_ASKED.exists(), ~_LACKS_ANSWERS)))
 
-    # --- who watches -----------------------------------------------------------------------------
 
-    def open(self, name: str, spec: Mapping[str, Any], me: Owner, lease_s: float) -> int | Owner:
-        """The watch of that name, which is `me`'s from now on; or who has it."""
-        with self._writing(alone=True) as (connection, now):
-            row = connection.execute(sa.select(watches).where(watches.c.name == name)).one_or_none()
-            if row is None:
-                values = {"name": name, "spec": spec, "owner": asdict(me), "lease_until": now + lease_s, "created": now}
-                query = watches.insert().values(values).returning(watches.c.id)
-                return int(connection.execute(query).scalar_one())
-            if row.lease_until is not None and row.lease_until > now:
-                holder = Owner(**row.owner)
-                if holder != me and not holder.gone_for(me):
-                    return holder
-            values = {"spec": spec, "owner": asdict(me), "lease_until": now + lease_s}
-            connection.execute(watches.update().where(watches.c.id == row.id).values(values))
-            return int(row.id)
+class WatchedFiles:
+    """The files of one watch. Their times are its watcher's own."""
 
-    def renew(self, id: int, me: Owner, lease_s: float) -> bool:
-        """Say that the watcher lives. False when another has taken over."""
-        with self._writing() as (connection, now):
-            mine = self._is_mine(connection, id, me)
-            if mine:
-                connection.execute(watches.update().where(watches.c.id == id).values(lease_until=now + lease_s))
-            return mine
-
-    def leave(self, id: int, me: Owner) -> None:
-        """The watch is free, unless another has taken it over."""
-        with self._writing() as (connection, _):
-            if self._is_mine(connection, id, me):
-                connection.execute(watches.update().where(watches.c.id == id).values(owner=None, lease_until=None))
-
-    def _is_mine(self, connection: sa.Connection, id: int, me: Owner) -> bool:
-        owner = connection.execute(sa.select(watches.c.owner).where(watches.c.id == id)).scalar_one_or_none()
-        return owner is not None and Owner(**owner) == me
-
-    def rows(self) -> list[WatchRow]:
-        """All watches, with how their files stand."""
-        count = sa.select(Fields.watch_id, Fields.state, sa.func.count().label("n"))
-        with self._reading() as connection:
-            now = self._now(connection)
-            by_state: dict[int, dict[str, int]] = {}
-            for row in connection.execute(count.group_by(Fields.watch_id, Fields.state)):
-                by_state.setdefault(row.watch_id, {})[row.state] = row.n
-            found = connection.execute(sa.select(watches).order_by(watches.c.name)).all()
-        me = Owner.current()
-        return [
-            WatchRow(
-                id=row.id,
-                name=row.name,
-                spec=row.spec,
-                running=row.lease_until is not None and row.lease_until > now and not Owner(**row.owner).gone_for(me),
-                owner=row.owner,
-                created=row.created,
-                files=by_state.get(row.id, {}),
-            )
-            for row in found
-        ]
+    def __init__(self, id: int, reading: Reading, writing: Writing) -> None:
+        self._reading, self._writing = reading, writing
+        self._id, self._mine = id, Fields.watch_id == id
 
     # --- what is seen ----------------------------------------------------------------------------
 
-    def note(self, id: int, seen: Sequence[tuple[Seen, float]], *, now: float, again: bool, reason: str) -> int:
+    def note(self, seen: Sequence[tuple[Seen, float]], *, now: float, away: Collection[FileState], reason: str) -> int:
         """Files that are new, have changed or are there again wait until they are due. Returns how many.
 
-        `again`: a file that is done should not be there any more, so it has come anew.
+        `away`: files that stand so were moved or deleted. One that is there has come anew.
         """
         by_locator = {one.locator: (one, due) for one, due in seen}
         # Read before: nearly always nothing has changed, and only this watch's one watcher writes its rows.
         with self._reading() as connection:
-            known = {row.locator: row for row in self._known(connection, id, list(by_locator))}
+            known = {row.locator: row for row in self._known(connection, list(by_locator))}
         changed = [
-            self._row(id, one, due, now, reason)
+            self._row(one, due, now, reason)
             for locator, (one, due) in by_locator.items()
-            if _has_come(known.get(locator), one, again=again)
+            if _has_come(known.get(locator), one, away)
         ]
         if changed:
             with self._writing() as (connection, _):
@@ -191,140 +126,111 @@ class Watches:
                 connection.execute(known_too, changed)
         return len(changed)
 
-    def hasten(self, id: int, locators: Sequence[str], due: float) -> None:
+    def hasten(self, locators: Sequence[str], due: float) -> None:
         """Look at these again by then, if they wait."""
-        mine = sa.and_(Fields.watch_id == id, Fields.state == FileState.WAITING, Fields.due > due)
+        mine = sa.and_(self._mine, Fields.state == FileState.WAITING, Fields.due > due)
         with self._writing() as (connection, _):
             connection.execute(watched_files.update().where(mine, Fields.locator.in_(locators)).values(due=due))
 
-    def start_over(self, id: int, due: float, now: float) -> None:
+    def start_over(self, due: float, now: float) -> None:
         """At a watcher's start all that waits is watched anew: nobody knows what happened meanwhile."""
-        mine = sa.and_(Fields.watch_id == id, Fields.state.in_([FileState.WAITING, FileState.TAKEN]))
+        mine = sa.and_(self._mine, Fields.state.in_([FileState.WAITING, FileState.TAKEN]))
         values = {"due": sa.case((Fields.state == FileState.WAITING, due), else_=None), "since": now, "tries": 0}
         with self._writing() as (connection, _):
             connection.execute(watched_files.update().where(mine).values(values))
 
     # --- what is taken ---------------------------------------------------------------------------
 
-    def ready(self, id: int, *, now: float, limit: int) -> list[WatchedFile]:
+    def ready(self, *, now: float, limit: int) -> list[WatchedFile]:
         """Files that are due, of each drop in turn, so that a large one does not keep a small one waiting."""
         turn = sa.func.row_number().over(partition_by=Fields.drop, order_by=(Fields.due, Fields.locator))
-        due = sa.and_(Fields.watch_id == id, Fields.state == FileState.WAITING, Fields.due <= now)
+        due = sa.and_(self._mine, Fields.state == FileState.WAITING, Fields.due <= now)
         ranked = sa.select(Fields.locator, turn.label("turn")).where(due).subquery()
         query = (
             sa.select(*_FILE)
             .join(ranked, ranked.c.locator == Fields.locator)
-            .where(Fields.watch_id == id)
+            .where(self._mine)
             .order_by(ranked.c.turn, Fields.due, Fields.locator)
             .limit(limit)
         )
         with self._reading() as connection:
             return list(_files(connection, query))
 
-    def next_due(self, id: int) -> float | None:
+    def next_due(self) -> float | None:
         """When the next waiting file is due."""
-        mine = sa.and_(Fields.watch_id == id, Fields.state == FileState.WAITING)
+        mine = sa.and_(self._mine, Fields.state == FileState.WAITING)
         with self._reading() as connection:
             due: float | None = connection.execute(sa.select(sa.func.min(Fields.due)).where(mine)).scalar_one()
         return due
 
-    def wait(self, id: int, waits: Sequence[Wait], now: float) -> None:
+    def wait(self, waits: Sequence[Wait], now: float) -> None:
         """These wait on, with the row they had: asked about again, they take that one."""
         waiting = {"state": FileState.WAITING}
         names = [name for name in Wait.__slots__ if name != "locator"]
         changes = [waiting | {"key": wait.locator} | {name: getattr(wait, name) for name in names} for wait in waits]
-        self._update(id, changes, now)
+        self._update(changes, now)
 
-    def take(self, id: int, rows: Mapping[str, tuple[int, int]], now: float) -> None:
+    def take(self, rows: Mapping[str, tuple[int, int]], now: float) -> None:
         """These were asked about: locator -> batch and row."""
         taken = {"state": FileState.TAKEN, "due": None}
         changes = [taken | {"key": key, "batch_id": batch, "row_no": row} for key, (batch, row) in rows.items()]
-        self._update(id, changes, now)
+        self._update(changes, now)
+
+    def take_again(self, now: float) -> int:
+        """Failed files whose questions a person had asked again are taken once more. Returns how many."""
+        query = watched_files.update().where(self._mine, _ASKED_AGAIN)
+        with self._reading() as connection:
+            if not connection.execute(sa.select(sa.literal(1)).where(self._mine, _ASKED_AGAIN).limit(1)).first():
+                return 0
+        with self._writing() as (connection, _):
+            return connection.execute(query.values(state=FileState.TAKEN, reason=None, due=None, updated=now)).rowcount
 
     # --- what has ended --------------------------------------------------------------------------
 
-    def ended(self, id: int, *, now: float, limit: int) -> list[WatchedFile]:
+    def ended(self, *, now: float, limit: int) -> list[WatchedFile]:
         """Taken files of which all questions have ended."""
-        mine = sa.and_(batch_items.c.batch_id == Fields.batch_id, batch_items.c.row_no == Fields.row_no)
-        there = sa.select(sa.literal(1)).select_from(batch_items).where(mine).correlate(watched_files)
         query = (
             sa.select(*_FILE)
-            .where(Fields.watch_id == id, Fields.state == FileState.TAKEN)
+            .where(self._mine, Fields.state == FileState.TAKEN)
             .where(sa.or_(Fields.due.is_(None), Fields.due <= now))
-            .where(~there.where(batch_items.c.ended.is_(None)).exists())
+            .where(~_IS_OPEN)
             .order_by(Fields.batch_id, Fields.row_no)
             .limit(limit)
         )
         with self._reading() as connection:
             return list(_files(connection, query))
 
-    def put_off(self, id: int, locators: Sequence[str], reason: str, due: float, now: float) -> None:
+    def put_off(self, locators: Sequence[str], reason: str, due: float, now: float) -> None:
         """What is to be done after their answers could not be done yet."""
-        self._update(id, [{"key": locator, "reason": reason, "due": due} for locator in locators], now)
+        self._update([{"key": locator, "reason": reason, "due": due} for locator in locators], now)
 
-    def end(self, id: int, ends: Mapping[str, tuple[FileState, str | None]], now: float) -> None:
+    def end(self, ends: Mapping[str, tuple[FileState, str | None]], now: float) -> None:
         rows = [
             {"key": locator, "state": state, "reason": reason, "due": None} for locator, (state, reason) in ends.items()
         ]
-        self._update(id, rows, now)
+        self._update(rows, now)
 
-    def harden(self) -> None:
-        """All that was stored is on the disk when this returns, also if the power fails then.
-
-        PostgreSQL promises that by itself. With SQLite's write-ahead log a transaction that is synchronous
-        takes all before it along.
-        """
-        if self._engine.dialect.name != "sqlite":
-            return
-        connection = self._engine.raw_connection()
-        with translated(self._engine.url), closing(connection), closing(connection.cursor()) as cursor:
-            cursor.execute("PRAGMA synchronous=FULL")
-            try:
-                for statement in ("BEGIN IMMEDIATE", _TOUCH, "COMMIT"):
-                    cursor.execute(statement)
-            finally:
-                cursor.execute("PRAGMA synchronous=NORMAL")
-
-    def counts(self, id: int) -> dict[str, int]:
-        query = sa.select(Fields.state, sa.func.count()).where(Fields.watch_id == id).group_by(Fields.state)
+    def counts(self) -> dict[str, int]:
+        query = sa.select(Fields.state, sa.func.count()).where(self._mine).group_by(Fields.state)
         with self._reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
-    def unfit(self, id: int) -> int:
+    def unfit(self) -> int:
         """How many waiting files were looked at and found unfit as they are."""
-        mine = sa.and_(Fields.watch_id == id, Fields.state == FileState.WAITING, Fields.tries > 0)
+        mine = sa.and_(self._mine, Fields.state == FileState.WAITING, Fields.tries > 0)
         with self._reading() as connection:
             return int(connection.execute(sa.select(sa.func.count()).where(mine)).scalar_one())
 
-    def unsealed(self, origin: str) -> list[tuple[int, int]]:
-        """Batches that a killed watcher left open, with how many rows they have."""
-        rows = sa.func.coalesce(sa.func.max(batch_items.c.row_no) + 1, 0)
-        query = (
-            sa.select(batches.c.id, rows)
-            .select_from(batches.outerjoin(batch_items, batch_items.c.batch_id == batches.c.id))
-            .where(batches.c.origin == origin, batches.c.state == BatchState.VALIDATING)
-            .group_by(batches.c.id)
-        )
-        with self._reading() as connection:
-            return [(id, rows) for id, rows in connection.execute(query)]
-
-    def of(self, locator: str) -> list[tuple[str, WatchedFile]]:
-        """What the watches know of a file, by their names."""
-        query = sa.select(watches.c.name, *_FILE).join(watches, watches.c.id == Fields.watch_id)
-        with self._reading() as connection:
-            rows = connection.execute(query.where(Fields.locator == locator).order_by(watches.c.name)).all()
-        return [(row.name, _file(row)) for row in rows]
-
     # --- rows ------------------------------------------------------------------------------------
 
-    def _known(self, connection: sa.Connection, id: int, locators: list[str]) -> Iterator[Any]:
-        query = sa.select(Fields.locator, Fields.size, Fields.mtime_ns, Fields.state).where(Fields.watch_id == id)
+    def _known(self, connection: sa.Connection, locators: list[str]) -> Iterator[Any]:
+        query = sa.select(Fields.locator, Fields.size, Fields.mtime_ns, Fields.state).where(self._mine)
         for start in range(0, len(locators), 500):
             yield from connection.execute(query.where(Fields.locator.in_(locators[start : start + 500])))
 
-    def _row(self, id: int, one: Seen, due: float, now: float, reason: str) -> dict[str, Any]:
+    def _row(self, one: Seen, due: float, now: float, reason: str) -> dict[str, Any]:
         return {
-            "watch_id": id,
+            "watch_id": self._id,
             "locator": one.locator,
             "drop": one.drop,
             "size": one.size,
@@ -339,27 +245,24 @@ class Watches:
             "updated": now,
         }
 
-    def _update(self, id: int, rows: Sequence[Mapping[str, Any]], now: float) -> None:
+    def _update(self, rows: Sequence[Mapping[str, Any]], now: float) -> None:
         if not rows:
             return
-        mine = sa.and_(Fields.watch_id == id, Fields.locator == sa.bindparam("key"))
+        mine = sa.and_(self._mine, Fields.locator == sa.bindparam("key"))
         given: dict[str, Any] = {name: sa.bindparam(name) for name in rows[0] if name != "key"}
         query = watched_files.update().where(mine).values(**given, updated=now)
         with self._writing() as (connection, _):
             connection.execute(query, list(rows))
 
 
-_TOUCH = "UPDATE watches SET name = name WHERE id = (SELECT min(id) FROM watches)"
-
-
-def _has_come(known: Any, one: Seen, *, again: bool) -> bool:
+def _has_come(known: Any, one: Seen, away: Collection[FileState]) -> bool:
     if known is None:
         return True
     if known.state == FileState.TAKEN:  # compared with what it was when its answers are there
         return False
     if (known.size, known.mtime_ns) != (one.size, one.mtime_ns):
         return True
-    return known.state == FileState.GONE or (again and known.state == FileState.DONE)
+    return known.state == FileState.GONE or known.state in away
 
 
 def _files(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[WatchedFile]:
@@ -367,5 +270,13 @@ def _files(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Watched
 
 
 def _file(row: Any) -> WatchedFile:
-    values = {name: getattr(row, name) for name in WatchedFile.__slots__}
+    values = {name: getattr(row, name) for name in _NAMES}
     return WatchedFile(**values | {"state": FileState(row.state)})
+
+
+def known(connection: sa.Connection, locator: str) -> list[tuple[str, WatchedFile]]:
+    """What the watches know of a file, by their names."""
+    query = sa.select(watches.c.name, *_FILE, _ASKED_AGAIN.label("again"))
+    mine = query.join(watches, watches.c.id == Fields.watch_id).where(Fields.locator == locator)
+    rows = connection.execute(mine.order_by(watches.c.name))
+    return [(row.name, replace(_file(row), asked_again=bool(row.again))) for row in rows]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pipeline.errors import BatchUnknown
 from pipeline.jobs import BatchState, Item
 from pipeline.locators import Picture, display
 from pipeline.options import Terms
@@ -89,7 +90,7 @@ class Drops:
 
     def _batch(self, drop: str, now: float) -> _Batch:
         found = self._open.get(drop)
-        if found and self.store.views.batch_state(found.id) in _OPEN:
+        if found and self._takes_more(found):
             return found
         spec = {**self.spec, "drop": display(drop)}
         made = self.store.open_batch(
@@ -97,6 +98,12 @@ class Drops:
         )
         self._open[drop] = _Batch(made.id, made.name, 0, now)
         return self._open[drop]
+
+    def _takes_more(self, batch: _Batch) -> bool:
+        try:
+            return self.store.views.batch_head(batch.name).state in _OPEN
+        except BatchUnknown:  # it was cancelled, then removed
+            return False
 
     def _add(self, batch: int, entries: Iterable[Entry], rows: Sequence[int]) -> None:
         items: list[Item] = []

@@ -19,7 +19,9 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import ObservedWatch
+from watchdog.observers.api import BaseObserver, ObservedWatch
+
+from pipeline.watching.limits import allows_more
 
 # It calls it an error that it was stopped.
 logging.getLogger("watchdog").setLevel(logging.CRITICAL)
@@ -45,32 +47,40 @@ class Events(FileSystemEventHandler):
         self._lock = threading.Lock()
         self._hints: dict[str, float] = {}
         self._too_many = False
+        self._has_grown = False
         self._watches: dict[str, ObservedWatch] = {}
         # Folders made in quick succession are followed twice at first, which watchdog 7 warns of and then does right.
         warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
-        self._observer = Observer()
-        self._observer.daemon = True
-        self._observer.start()
+        self._observer: BaseObserver | None = None
 
     def close(self) -> None:
-        self._observer.stop()
-        self._observer.join()
+        if self._observer:
+            self._observer.stop()
+            self._observer.join()
 
     def follow(self, folder: str) -> None:
-        """Hear of a folder and all below. Raises OSError, as where the system's limit is reached."""
+        """Hear of a folder and all below. Raises OSError, as where one of the system's limits is reached."""
         self.forget(folder)
-        self._watches[folder] = self._observer.schedule(self, folder, recursive=True, event_filter=_KINDS)
+        self._has_grown = True
+        observer = self._observer = self._observer or _started()
+        self._watches[folder] = observer.schedule(self, folder, recursive=True, event_filter=_KINDS)
 
     def forget(self, folder: str) -> None:
-        if watch := self._watches.pop(folder, None):
+        if self._observer and (watch := self._watches.pop(folder, None)):
             self._observer.unschedule(watch)
 
     def deaf(self, folder: str) -> bool:
         """Whether nothing is heard of a folder any more that was followed."""
         watch = self._watches.get(folder)
-        return watch is not None and not any(
-            emitter.watch == watch and emitter.is_alive() for emitter in self._observer.emitters
-        )
+        if self._observer is None or watch is None:
+            return False
+        return not any(emitter.watch == watch and emitter.is_alive() for emitter in self._observer.emitters)
+
+    def overlooks(self) -> bool:
+        """Whether folders came for which the system's limit may have left no room."""
+        with self._lock:
+            grown, self._has_grown = self._has_grown, False
+        return grown and not allows_more()
 
     def heard(self) -> tuple[dict[str, float], bool]:
         """The hints since the last call, and whether there were too many to keep."""
@@ -83,9 +93,17 @@ class Events(FileSystemEventHandler):
         path = os.fsdecode(event.dest_path if isinstance(event, FileMovedEvent | DirMovedEvent) else event.src_path)
         with self._lock:
             first = not self._hints
+            self._has_grown |= event.is_directory
             if len(self._hints) < MOST:
                 self._hints[path] = self._clock()
             else:
                 self._too_many = True
         if first:
             self._wake()
+
+
+def _started() -> BaseObserver:
+    observer = Observer()
+    observer.daemon = True
+    observer.start()
+    return observer

@@ -11,7 +11,8 @@ from pathlib import Path
 from pipeline.display import duration, moment
 from pipeline.locators import locate
 from pipeline.store import Store
-from pipeline.store.watched import FileState, WatchedFile, WatchRow
+from pipeline.store.watched import FileState, WatchedFile
+from pipeline.store.watches import WatchRow
 from pipeline.watching.plan import Plan
 from pipeline.watching.rules import Rules
 
@@ -56,8 +57,14 @@ def _verdict(row: WatchRow, path: str, known: WatchedFile | None) -> tuple[str, 
         return "ignored" if why_not else "unknown", "It is a folder: name a file in it."
     if known is None or known.state is FileState.GONE:
         return _unseen(path, known, why_not, plan)
+    if known.asked_again:
+        return FileState.TAKEN.value, f"It had failed ({known.reason}), and was asked about again since."
     if known.state is not FileState.TAKEN and _differs(path, known):
+        if why_not:
+            return "ignored", f"It has changed since it was looked at last, and is left alone now: {why_not}."
         return "changed", "It has changed since it was looked at last, and is looked at again."
+    if known.state is FileState.WAITING and why_not:
+        return "ignored", f"{_capital(why_not)}."
     return known.state.value, _sentence(known)
 
 
@@ -72,7 +79,8 @@ def _unseen(path: str, known: WatchedFile | None, why_not: str | None, plan: Pla
         return "ignored", "It is a link that leads nowhere."
     if not os.path.isfile(path):
         return "ignored", "It is no regular file."
-    return "unknown", f"It was not seen yet. All is looked at every {plan.rescan:g} s at least."
+    seen = "It was not seen yet." if known is None else "It went, and was not seen again yet."
+    return "unknown", f"{seen} All is looked at every {plan.rescan:g} s at least."
 
 
 def _differs(path: str, known: WatchedFile) -> bool:
@@ -89,8 +97,9 @@ def _sentence(known: WatchedFile) -> str:
             again = max(0.0, (known.due or 0.0) - time.time())
             return f"It waits: {known.reason}. Looked at again in {duration(again)}."
         case FileState.TAKEN:
-            why = f": {known.reason}" if known.due is not None else ""
-            return f"It was taken at {moment(known.updated)}, and not all of its questions have ended{why}."
+            if known.due is not None:  # it was put off
+                return f"Its questions have ended; what is to be done then is tried again: {known.reason}."
+            return f"It was taken at {moment(known.updated)}, and not all of its questions have ended."
         case FileState.DONE:
             where = f" and {known.reason}" if known.reason else ""
             return f"It was answered{where} at {moment(known.updated)}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,8 +11,11 @@ from pipeline import mounts
 from pipeline.locators import printable
 from pipeline.watching.events import Events
 from pipeline.watching.plan import POLL_S, Plan
+from pipeline.watching.telling import Tell
 
-Tell = Callable[..., None]
+_OF_THE_HOST = frozenset({"prl_fs", "vboxsf", "virtiofs"})
+"""by which a virtual machine sees folders of the machine it runs on"""
+_NO_MORE = "since the system lets no more folders be listened to"
 
 
 @dataclass
@@ -45,10 +48,15 @@ class Folders:
             if identity is None and not folder.reported:
                 folder.reported = True
                 self.events.forget(folder.path)
-                self.tell("folder_lost", f"{printable(folder.path)} {why}. Waiting for it.", path=folder.path)
+                text = f"{printable(folder.path)} {why}." + (" Waiting for it." if not self.plan.oneshot else "")
+                self.tell("folder_lost", text, path=folder.path)
             elif identity is not None and (identity != folder.identity or self.events.deaf(folder.path)):
                 self._follow(folder)
             folder.identity = identity
+        if self.events.overlooks():
+            for folder in self._all:
+                if folder.identity and not folder.polled:
+                    self._say_how(folder, f"{_NO_MORE} (fs.inotify.max_user_watches)")
 
     def due(self, now: float) -> Iterator[str]:
         """The folders to scan now."""
@@ -71,15 +79,19 @@ class Folders:
     def _follow(self, folder: _Folder) -> None:
         if folder.reported:
             self.tell("folder_back", f"{printable(folder.path)} is there.", path=folder.path)
-        folder.reported, folder.due = False, 0.0
+        folder.reported = False
         why = "as --poll says" if self.plan.poll is not None else _without_events(folder.path)
         if why is None:
             try:
                 self.events.follow(folder.path)
             except OSError as error:
-                why = f"since the system allows no more events ({(error.strerror or str(error)).lower()})"
-        folder.polled = why is not None
-        how = f"by looking every {self._pause(folder):g} s, {why}" if folder.polled else "by events"
+                why = f"{_NO_MORE} ({(error.strerror or str(error)).lower()})"
+        self._say_how(folder, why)
+
+    def _say_how(self, folder: _Folder, why_polled: str | None) -> None:
+        folder.polled = why_polled is not None
+        folder.due = 0.0
+        how = f"by looking every {self._pause(folder):g} s, {why_polled}" if folder.polled else "by events"
         text = f"Watching {printable(folder.path)} {how}; all is looked at again every {self.plan.rescan:g} s."
         self.tell("watching", text, path=folder.path, polled=folder.polled)
 
@@ -103,6 +115,6 @@ def _identity(path: str) -> tuple[tuple[int, int] | None, str]:
 def _without_events(path: str) -> str | None:
     """Other hosts' changes cause no events here, and many FUSE file systems send none at all."""
     kind = mounts.kind(Path(path))
-    if kind in mounts.NETWORK or kind.startswith("fuse"):
+    if kind in mounts.NETWORK or kind in _OF_THE_HOST or kind.startswith("fuse"):
         return f"since {kind} sends no events"
     return None

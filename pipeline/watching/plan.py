@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -46,8 +47,7 @@ class Fate:
     @classmethod
     def parse(cls, text: str, *, may: tuple[After, ...]) -> Self:
         """`keep`, `delete`, or `move DIR`. Raises ValueError."""
-        word, _, rest = text.strip().replace(":", " ", 1).partition(" ")
-        folder = rest.strip()
+        word, folder = re.split(r"[:\s]\s*|$", text.strip(), maxsplit=1)
         if word not in may or (word == After.MOVE) != bool(folder):
             words = ", ".join("'move DIR'" if one is After.MOVE else one for one in may)
             raise ValueError(f"it is one of {words}")
@@ -126,7 +126,8 @@ def check_others(folders: tuple[str, ...], others: Mapping[str, tuple[str, ...]]
     for name, theirs in others.items():
         for mine in folders:
             for other in theirs:
-                if is_within(mine, other) or is_within(other, mine):
+                here, there = os.path.realpath(mine), os.path.realpath(other)
+                if is_within(here, there) or is_within(there, here):
                     where = "is" if mine == other else "overlaps with"
                     detail = f"{printable(mine)} {where} {printable(other)}, which the watch {name!r} looks after now."
                     more = "Ask several questions in one watch, or end that one first: `pixmill watch ls`."

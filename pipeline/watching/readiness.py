@@ -26,7 +26,7 @@ def judge(file: WatchedFile, path: str, plan: Plan, now: float) -> Wait | Gone |
     except (FileNotFoundError, NotADirectoryError):
         return Gone()
     except OSError as error:
-        return unfit(file, plan, now, f"it cannot be looked at: {_reason(error)}")
+        return unfit(file, plan, now, unseen(error))
     if (facts.st_size, facts.st_mtime_ns) != (file.size, file.mtime_ns):
         return changed(file, facts, plan, now)
     if plan.ready is Ready.MARKER and not any(map(os.path.lexists, markers(path))):
@@ -66,6 +66,11 @@ def unfit(file: WatchedFile, plan: Plan, now: float, why: str, *, pause: float |
         tries=file.tries + 1,
         since=file.since,
     )
+
+
+def unseen(error: OSError) -> str:
+    """Why a file that is there, or may be, cannot be looked at."""
+    return f"it cannot be looked at: {_reason(error)}"
 
 
 def markers(path: str) -> tuple[str, str]:

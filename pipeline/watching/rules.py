@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pipeline.sources.filters import Filters
@@ -21,9 +22,11 @@ class Rules:
 
     plan: Plan
     _filters: Filters = field(init=False, repr=False)
+    _own: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_filters", Filters(include=self.plan.include, exclude=self.plan.exclude))
+        object.__setattr__(self, "_own", frozenset(_seen_from_roots(self.plan)))
 
     def root(self, path: str) -> str | None:
         """The watched folder that a path lies in."""
@@ -63,7 +66,7 @@ class Rules:
 
     def _why_not_folder(self, folder: str, below: str) -> str | None:
         name = os.path.basename(folder)
-        if folder in self.plan.own:
+        if folder in self._own:
             return f"Pixmill itself puts files into {name}"
         if _is_litter(name):
             return f"its folder {name} holds what systems and programs keep for themselves"
@@ -92,6 +95,13 @@ def why_not_link(path: str, root: str) -> str | None:
     if os.path.islink(path) and not is_within(os.path.realpath(path), os.path.realpath(root)):
         return "it is a link that leads out of the watched folder"
     return None
+
+
+def _seen_from_roots(plan: Plan) -> Iterator[str]:
+    """The folders into which the watcher itself puts files, as they are called below the watched ones."""
+    for root in plan.folders:
+        for own in map(os.path.realpath, plan.own):
+            yield os.path.join(root, os.path.relpath(own, os.path.realpath(root)))
 
 
 def _is_litter(name: str) -> bool:

@@ -10,6 +10,9 @@ from typing import Any
 from pipeline.display import echo_lines, note, printable
 from pipeline.locators import printable as shown
 
+Tell = Callable[..., None]
+"""tell(event, text, **facts)"""
+
 
 @dataclass(frozen=True)
 class Telling:

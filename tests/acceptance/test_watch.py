@@ -51,7 +51,7 @@ def test_a_drop_is_answered_moved_and_explained(bare: Program) -> None:
     (row,) = bare("export", "--format", "jsonl", "-o", "-", "--batch", ends["taken"]["batch"]).lines
     assert row["text"] == ends["answered"]["answers"][0]["text"]
     assert row["columns"] == {"tags": ["red"]}
-    assert (bare.folder / "in" / "red" / "a.txt").read_text() == row["text"] + "\n"
+    assert (bare.folder / "done" / "red" / "a.txt").read_text() == row["text"] + "\n"
     assert (bare.folder / "done" / "red" / "a.bmp").exists()
     assert (bare.folder / "bad" / "b.bmp.error.json").exists()
     explained = bare("watch", "explain", "in/red/a.bmp")
@@ -66,6 +66,9 @@ def test_a_single_round(bare: Program) -> None:
     assert (bare.folder / "in" / "b.bmp.error.json").exists()
     again = bare("watch", "run", "in", *DEMO, "--oneshot", "--json").lines
     assert {line["event"] for line in again} == {"watching"}
+    other = bare("watch", "run", "in", *DEMO, "-q", "How many?", "--oneshot", "--json").lines
+    assert [line["event"] for line in other] == ["note", "watching"]
+    assert "'in' asked other questions until now" in other[0]["text"]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +86,7 @@ def test_what_cannot_be_watched(bare: Program, words: tuple[str, ...], why: str)
     draw(bare.folder / "file.bmp", 1)
     (bare.folder / "in" / "sub").mkdir()
     assert why in bare("watch", "run", *words, "-m", "demo", code=2).err
+    assert bare("watch", "ls", "--json").lines == []
 
 
 def test_ctrl_c_and_a_folder_of_another_watch(bare: Program) -> None:

@@ -1,4 +1,4 @@
-"""pipeline.store.watched: what a watcher knows, on SQLite and PostgreSQL."""
+"""pipeline.store.watched and pipeline.store.watches: what a watcher knows, on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def seen(name: str, size: int = 1, drop: str = "a") -> Seen:
     return Seen(locator=f"file:///in/{name}", size=size, mtime_ns=1, drop=drop)
 
 
-def note(store: Store, watch: int, *files: Seen, now: float = 0.0, again: bool = False) -> int:
-    return store.watches.note(watch, [(file, now + 2.0) for file in files], now=now, again=again, reason="new")
+def note(store: Store, watch: int, *files: Seen, now: float = 0.0, away: tuple[FileState, ...] = ()) -> int:
+    return store.watches.files(watch).note([(file, now + 2.0) for file in files], now=now, away=away, reason="new")
 
 
 def names(store: Store, watch: int, now: float, limit: int = 10) -> list[str]:
-    return [file.locator.rpartition("/")[2] for file in store.watches.ready(watch, now=now, limit=limit)]
+    return [file.locator.rpartition("/")[2] for file in store.watches.files(watch).ready(now=now, limit=limit)]
 
 
 # --- who watches ---------------------------------------------------------------------------------
@@ -73,19 +73,19 @@ def test_what_is_new_or_changed_waits_anew(store: Store, watch: int) -> None:
     assert note(store, watch, seen("a"), seen("b", size=2), now=1.0) == 1
     assert names(store, watch, 2.0) == ["a"]
     assert names(store, watch, 3.0) == ["a", "b"]
-    assert store.watches.next_due(watch) == 2.0
+    assert store.watches.files(watch).next_due() == 2.0
 
 
 def test_what_is_done_is_not_seen_again_unless_it_should_be_gone(store: Store, watch: int) -> None:
     note(store, watch, seen("a"))
-    store.watches.end(watch, {seen("a").locator: (FileState.DONE, None)}, 3.0)
+    store.watches.files(watch).end({seen("a").locator: (FileState.DONE, None)}, 3.0)
     assert note(store, watch, seen("a"), now=4.0) == 0
-    assert note(store, watch, seen("a"), now=4.0, again=True) == 1
+    assert note(store, watch, seen("a"), now=4.0, away=(FileState.DONE,)) == 1
 
 
 def test_what_was_gone_and_is_there_again_waits_anew(store: Store, watch: int) -> None:
     note(store, watch, seen("a"))
-    store.watches.end(watch, {seen("a").locator: (FileState.GONE, "it went")}, 3.0)
+    store.watches.files(watch).end({seen("a").locator: (FileState.GONE, "it went")}, 3.0)
     assert note(store, watch, seen("a"), now=4.0) == 1
 
 
@@ -102,29 +102,50 @@ def test_a_file_has_ended_when_all_its_questions_have(world: World, watch: int) 
     store, batch = world.store, world.open()
     note(store, watch, seen("a"), seen("b"))
     world.add(batch, spec("a"), spec("b"))
-    store.watches.take(watch, {seen("a").locator: (batch, 0), seen("b").locator: (batch, 1)}, 2.0)
+    store.watches.files(watch).take({seen("a").locator: (batch, 0), seen("b").locator: (batch, 1)}, 2.0)
     assert names(store, watch, 9.0) == []
-    assert store.watches.ended(watch, now=9.0, limit=10) == []
+    assert store.watches.files(watch).ended(now=9.0, limit=10) == []
     first, second = world.claim()
     world.finish(answer(second))
-    assert [file.row_no for file in store.watches.ended(watch, now=9.0, limit=10)] == [1]
+    assert [file.row_no for file in store.watches.files(watch).ended(now=9.0, limit=10)] == [1]
     assert [item.row for item in store.views.of_rows(batch, [1])] == [1]
-    store.watches.put_off(watch, [seen("b").locator], "the disk is full", 20.0, 9.0)
-    assert store.watches.ended(watch, now=10.0, limit=10) == []
+    store.watches.files(watch).put_off([seen("b").locator], "the disk is full", 20.0, 9.0)
+    assert store.watches.files(watch).ended(now=10.0, limit=10) == []
     world.finish(answer(first))
-    assert [file.row_no for file in store.watches.ended(watch, now=21.0, limit=10)] == [0, 1]
+    assert [file.row_no for file in store.watches.files(watch).ended(now=21.0, limit=10)] == [0, 1]
     store.seal(batch, 2)
+
+
+def test_a_failed_file_is_taken_again_once_its_questions_were_asked_again(world: World, watch: int) -> None:
+    """They may be open still, or answered before anybody looked."""
+    store, files, batch = world.store, world.store.watches.files(watch), world.open()
+    note(store, watch, seen("a"), seen("b"))
+    world.add(batch, spec("a"), spec("b"))
+    files.take({seen("a").locator: (batch, 0), seen("b").locator: (batch, 1)}, 2.0)
+    first, second = world.claim()
+    for claim in (first, second):
+        world.fail(claim, "image_unsupported")
+    files.end({seen(name).locator: (FileState.FAILED, "no picture") for name in "ab"}, 3.0)
+    assert files.take_again(4.0) == 0
+    store.requeue([first.id], fresh=False)
+    assert [store.watches.of(seen(name).locator)[0][1].asked_again for name in "ab"] == [True, False]
+    assert (files.take_again(5.0), files.take_again(5.0)) == (1, 0)
+    assert files.counts() == {FileState.TAKEN: 1, FileState.FAILED: 1}
+    store.requeue([second.id], fresh=False)
+    world.finish(*map(answer, world.claim()))
+    assert files.take_again(6.0) == 1
+    assert [file.row_no for file in files.ended(now=6.0, limit=10)] == [0, 1]
 
 
 def test_what_is_not_fit_waits_longer_and_keeps_its_row(store: Store, watch: int) -> None:
     note(store, watch, seen("a"))
-    (file,) = store.watches.ready(watch, now=2.0, limit=1)
+    (file,) = store.watches.files(watch).ready(now=2.0, limit=1)
     wait = Wait(locator=file.locator, size=1, mtime_ns=1, reason="cut", due=8.0, tries=1, since=0.0)
-    store.watches.wait(watch, [wait], 2.0)
-    assert (store.watches.unfit(watch), names(store, watch, 7.0)) == (1, [])
-    store.watches.hasten(watch, [file.locator], 5.0)
+    store.watches.files(watch).wait([wait], 2.0)
+    assert (store.watches.files(watch).unfit(), names(store, watch, 7.0)) == (1, [])
+    store.watches.files(watch).hasten([file.locator], 5.0)
     assert names(store, watch, 5.0) == ["a"]
-    store.watches.start_over(watch, 12.0, 10.0)
+    store.watches.files(watch).start_over(12.0, 10.0)
     ((name, known),) = store.watches.of(file.locator)
     assert (name, known.due, known.tries, known.since) == ("in", 12.0, 0, 10.0)
 

@@ -1,4 +1,4 @@
-"""pipeline.watching: real life in folders, on the real file system, with the fake engine."""
+"""pipeline.watching: how files come into folders, on the real file system, with the fake engine."""
 
 from __future__ import annotations
 
@@ -6,24 +6,19 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import threading
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.errors import DatabaseFull
+from pipeline.jobs import BatchState
 from pipeline.store import Store
-from pipeline.store.watched import FileState, Watches
-from pipeline.watching import afterwards
-from pipeline.watching.afterwards import move
-from pipeline.watching.plan import After, Fate, Ready
+from pipeline.store.watched import FileState
+from pipeline.watching.plan import Ready
+from pipeline.watching.reasons import WHY
 from tests.house import House, draw, draw_many, saying
-from tests.pictures import WITHOUT_RIGHTS
-from tests.watched import Watch, answered
+from tests.watched import Watch, answered, child, lines, once
 
 POLLED: dict[str, Any] = {"poll": 0.1}
 
@@ -40,15 +35,15 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.fixture
+def url(house: House) -> str:
+    return str(house.store._engine.url)
+
+
 @pytest.fixture(params=["native", "polled"])
 def how(request: pytest.FixtureRequest) -> dict[str, Any]:
     """By events alone (the next scan is far away), or by looking."""
     return {"rescan": 600.0} if request.param == "native" else POLLED
-
-
-def once(house: House, *paths: Path) -> None:
-    """Each of these was answered exactly once, and nothing else was."""
-    assert answered(house) == Counter(str(path) for path in paths)
 
 
 # --- coming in -----------------------------------------------------------------------------------
@@ -111,11 +106,11 @@ def test_patience_with_a_truncated_file_ends(house: House, folder: Path) -> None
     with Watch(house, folder, patience=0.5) as watch:
         told = watch.until_told("failed")
         assert told["code"] == "image_truncated"
-        why = json.loads(Path(f"{path}{afterwards.WHY}").read_bytes())
+        why = json.loads(Path(f"{path}{WHY}").read_bytes())
         assert (why["code"], why["file"]) == ("image_truncated", str(path))
         draw(path, 2)
         watch.until_answered(1)
-        assert not Path(f"{path}{afterwards.WHY}").exists()
+        assert not Path(f"{path}{WHY}").exists()
     once(house, path)
 
 
@@ -201,6 +196,18 @@ def test_a_clock_that_jumps_delays_nothing(house: House, folder: Path, monkeypat
             watch.until_answered(number + 1)
 
 
+def test_a_drop_whose_batch_a_person_cancelled_and_removed_goes_on_in_another(house: House, folder: Path) -> None:
+    with Watch(house, folder) as watch:
+        draw(folder / "a.bmp", 1)
+        watch.until_answered(1)
+        head = house.store.views.batch_head(watch.told("taken")[0]["batch"])
+        house.store.set_batch_state(head.id, BatchState.CANCELLED)
+        assert list(house.store.housekeeping.remove_batch(head.id, head.name))
+        draw(folder / "b.bmp", 2)
+        watch.until_answered(2)
+        assert watch.told("taken")[-1]["batch"] != head.name
+
+
 # --- folders -------------------------------------------------------------------------------------
 
 
@@ -243,178 +250,26 @@ def test_many_at_once_are_each_answered_once(house: House, folder: Path, count: 
     once(house, *paths)
 
 
-# --- afterwards ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("inside", [False, True])
-def test_answered_files_are_moved_and_never_overwrite_others(
-    house: House, folder: Path, tmp_path: Path, inside: bool
+@pytest.mark.parametrize("limit", [("instances", 0), ("watches", 0), ("watches", 8)], ids=str)
+def test_folders_are_looked_at_where_the_system_lets_no_more_be_listened_to(
+    house: House, folder: Path, url: str, limit: tuple[str, int]
 ) -> None:
-
-    done, bad = (folder if inside else tmp_path) / "done", (folder if inside else tmp_path) / "bad"
-    (folder / "sub").mkdir()
-    draw(folder / "sub" / "a.bmp", 1)
-    (folder / "broken.bmp").write_bytes(b"no picture")
-    fates = {"on_success": Fate(After.MOVE, str(done)), "on_failure": Fate(After.MOVE, str(bad))}
-    with Watch(house, folder, sidecar="txt", **fates) as watch:
-        watch.until_told("failed")
-        watch.until_told("answered")
-        draw(folder / "sub" / "a.bmp", 2)
-        watch.until_told("answered", 2)
-    assert (done / "sub" / "a.bmp").read_bytes() == draw(tmp_path / "1.bmp", 1).read_bytes()
-    assert (done / "sub" / "a-1.bmp").read_bytes() == draw(tmp_path / "2.bmp", 2).read_bytes()
-    assert (bad / "broken.bmp").exists() and (bad / f"broken.bmp{afterwards.WHY}").exists()
-    assert (folder / "sub" / "a.txt").read_text() == saying("What?", 2) + "\n"
-    assert not (folder / "sub" / "a.bmp").exists()
-
-
-def test_a_file_is_deleted_only_if_it_is_what_was_answered(
-    house: House, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-
-    path = draw(folder / "a.bmp", 1)
-    facts = path.stat()
-    real, looked = afterwards._check_bytes, threading.Event()
-
-    def replaced_first(path_: str, items: Any) -> None:
-        if not looked.is_set():  # other bytes of the same length, under the same time
-            looked.set()
-            draw(path, 2)
-            os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-        real(path_, items)
-
-    monkeypatch.setattr(afterwards, "_check_bytes", replaced_first)
-    with Watch(house, folder, on_success=Fate(After.DELETE)) as watch:
-        watch.until_told("replaced")
-        watch.until_told("answered")
-        assert not path.exists()
-    texts = [row.text for row in house.store.views.answers(history=True)]
-    assert texts == [saying("What?", 2), saying("What?", 1)]
-
-
-def test_moving_goes_on_where_it_was_killed(tmp_path: Path) -> None:
-    path, place = draw(tmp_path / "a.bmp", 1), tmp_path / "b.bmp"
-    place.hardlink_to(path)
-    assert move(str(path), str(place)) == str(place)
-    assert (path.exists(), place.exists()) == (False, True)
-
-
-# --- restarts ------------------------------------------------------------------------------------
-
-
-def child(url: str, folder: Path, prefix: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-    command = [*prefix, sys.executable, "-m", "tests.watcher_child", url, str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-@pytest.fixture
-def url(house: House) -> str:
-    return str(house.store._engine.url)
-
-
-def lines(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
-    assert process.stdout
-    return map(json.loads, process.stdout)
-
-
-def test_killed_and_started_again_it_neither_repeats_nor_forgets(house: House, folder: Path, url: str) -> None:
-    paths = draw_many(folder, 80)
-    first = child(url, folder)
-    answers = 0
-    for line in lines(first):
-        answers += line["event"] == "answered"
-        if answers == 20:
-            first.kill()
-            break
-    first.communicate()
-    paths += draw_many(folder / "meanwhile", 20)
-    with Watch(house, folder, oneshot=True) as watch:
-        watch.to_the_end()
-        assert watch.states() == {FileState.DONE: 100}
-    once(house, *paths)
-
-
-def test_of_two_watchers_of_one_folder_one_stands_by(house: House, folder: Path, url: str) -> None:
-    first, second = child(url, folder), child(url, folder)
-    one, two = lines(first), lines(second)
-    events = {}
-    for process, said in ((first, one), (second, two)):
-        events[process.pid] = next(line["event"] for line in said if line["event"] in ("watching", "standing_by"))
-    assert sorted(events.values()) == ["standing_by", "watching"]
-    at_work, waits = (first, second) if events[first.pid] == "watching" else (second, first)
-    paths = draw_many(folder, 20)
-    said = one if at_work is first else two
-    for _ in range(20):
-        next(line for line in said if line["event"] == "answered")
-    at_work.kill()
-    at_work.communicate()
-    paths.append(draw(folder / "later.bmp", 99))
-    next(line for line in (two if waits is second else one) if line["event"] == "answered")
-    waits.terminate()
-    waits.communicate()
-    assert waits.returncode == 0
-    once(house, *paths)
-
-
-# --- rights and disks ----------------------------------------------------------------------------
-
-
-def test_a_file_that_may_not_be_read_waits_until_it_may(house: House, folder: Path, url: str) -> None:
-    path, other = draw(folder / "a.bmp", 1), draw(folder / "b.bmp", 2)
-    path.chmod(0)
-    watcher = child(url, folder, prefix=WITHOUT_RIGHTS)
+    """Nothing at all, not even the watched one, and too few for those that come."""
+    what, room = limit
+    few = ("unshare", "-Ur", "sh", "-c", f'echo {room} > /proc/sys/user/max_inotify_{what}; exec "$@"', "sh")
+    if subprocess.run([*few, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this system gives no user namespaces")
+    (folder / "a/b/c/d").mkdir(parents=True)
+    watcher = child(url, folder, prefix=few)
     said = lines(watcher)
-    assert "cannot be opened: permission denied" in next(line["reason"] for line in said if line["event"] == "waiting")
-    path.chmod(0o644)
-    while answered(house)[str(path)] == 0:
-        assert next(said)["event"] in ("taken", "answered", "waiting")
+    first = next(line for line in said if line["event"] == "watching")
+    assert first["polled"] is (room == 0)
+    (folder / "e/f/g/h").mkdir(parents=True)
+    paths = [draw(folder / "a/b/c/d/a.bmp", 1), draw(folder / "e/f/g/h/b.bmp", 2)]
+    if room:
+        assert "max_user_watches" in next(line["text"] for line in said if line.get("polled"))
+    while answered(house).total() < len(paths):
+        next(said)
     watcher.terminate()
     watcher.communicate()
-    once(house, path, other)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of two megabytes."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "pixmill", place], capture_output=True, check=False)
-    if done.returncode != 0:
-        pytest.skip("only root can make a small disk")
-    yield place
-    subprocess.run(["umount", place], check=True)
-
-
-def test_a_full_disk_is_waited_for(house: House, small_disk: Path) -> None:
-    """The answers are stored elsewhere; what is written beside the pictures comes when there is room."""
-    path, ballast = draw(small_disk / "a.bmp", 1), small_disk / "ballast"
-    with ballast.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-        while True:
-            file.write(bytes(4096))
-    with Watch(house, small_disk, sidecar="txt") as watch:
-        assert "no space left" in watch.until_told("held_up")["reason"]
-        ballast.unlink()
-        watch.until_answered(1)
-    assert (small_disk / "a.txt").read_text() == saying("What?", 1) + "\n"
-    once(house, path)
-
-
-def test_a_database_that_is_full_for_a_while_is_waited_for(
-    house: House, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, full = draw(folder / "a.bmp", 1), threading.Event()
-    full.set()
-    real = Watches.take
-
-    def take(*args: Any) -> None:
-        if full.is_set():
-            raise DatabaseFull(url="here")
-        real(*args)
-
-    monkeypatch.setattr(Watches, "take", take)
-    with Watch(house, folder) as watch:
-        watch.until_told("database_away")
-        full.clear()
-        watch.until_answered(1)
-        assert len(watch.told("database_away")) == len(watch.told("database_back")) == 1
-    once(house, path)
+    once(house, *paths)

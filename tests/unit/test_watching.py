@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.store.watched import FileState, Wait, WatchedFile
-from pipeline.watching import folders, readiness
-from pipeline.watching.afterwards import move
+from pipeline.watching import folders, looking, readiness
+from pipeline.watching.bringing import bring
 from pipeline.watching.plan import After, Fate, Plan, Ready, check, check_others
 from pipeline.watching.readiness import Gone, judge
 from pipeline.watching.rules import Rules
@@ -45,6 +45,11 @@ def test_a_fate_with_its_folder(text: str) -> None:
     assert Fate.parse(text, may=ALL) == Fate(After.MOVE, str(Path.cwd() / "done"))
 
 
+def test_a_fate_s_folder_may_have_any_name() -> None:
+    for text in ("move /done/12:30 am", "move:/done/12:30 am"):
+        assert Fate.parse(text, may=ALL) == Fate(After.MOVE, "/done/12:30 am")
+
+
 @pytest.mark.parametrize("text", ["", "move", "delete now", "burn", "keep done"])
 def test_no_fate(text: str) -> None:
     with pytest.raises(ValueError, match="it is one of keep, 'move DIR', delete"):
@@ -74,10 +79,25 @@ def test_folders_of_other_watches() -> None:
             check_others(("/in/a",), {"other": (theirs,)})
 
 
+def test_folders_of_other_watches_by_another_name(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    with pytest.raises(UsageError, match="overlaps with"):
+        check_others((str(tmp_path / "link"),), {"other": (str(tmp_path / "a"),)})
+
+
 def test_a_drop_is_the_folder_or_the_one_right_below() -> None:
     rules = Rules(Plan(folders=("/in", "/scans")))
     drops = [rules.drop(path, rules.root(path) or "") for path in ("/in/a.jpg", "/in/x/a.jpg", "/scans/y/z/a.jpg")]
     assert drops == ["/in", "/in/x", "/scans/y"]
+
+
+def test_folders_into_which_files_are_moved_are_known_by_any_name(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to("in")
+    plan = Plan(folders=(str(tmp_path / "in"),), on_success=Fate(After.MOVE, str(tmp_path / "link" / "done")))
+    assert "Pixmill itself puts files into done" in str(Rules(plan).why_not(str(tmp_path / "in" / "done" / "a.bmp")))
+    assert Rules(plan).why_not(str(tmp_path / "in" / "a.bmp")) is None
 
 
 # --- readiness -----------------------------------------------------------------------------------
@@ -104,11 +124,18 @@ def test_a_file_is_judged_as_it_is_now(tmp_path: Path) -> None:
     assert judge(known, str(path), plan, 5.0) == Gone()
 
 
+# --- looking -------------------------------------------------------------------------------------
+
+
+def test_folders_inside_of_others_are_looked_into_with_them() -> None:
+    assert looking._topmost(["/in/a/b", "/in/ab", "/in/a", "/in/a/c/d"]) == ["/in/a", "/in/ab"]
+
+
 # --- moving --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_moving_never_overwrites(tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_brought_never_overwrites(tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not links:
 
         def refuse(*_: object) -> None:
@@ -120,22 +147,24 @@ def test_moving_never_overwrites(tmp_path: Path, links: bool, monkeypatch: pytes
     path = tmp_path / "a.jpg"
     path.write_bytes(b"this")
     os.utime(path, (1, 1))
-    assert move(str(path), str(place)) == str(tmp_path / "done-1.jpg")
+    assert bring(str(path), str(place)) == str(tmp_path / "done-1.jpg")
     assert (place.read_bytes(), (tmp_path / "done-1.jpg").read_bytes()) == (b"another", b"this")
-    assert (path.exists(), (tmp_path / "done-1.jpg").stat().st_mtime) == (False, 1)
+    assert (tmp_path / "done-1.jpg").stat().st_mtime == 1
 
 
 def test_moving_a_file_to_where_it_is_keeps_it(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"this")
     (tmp_path / "link").symlink_to(tmp_path)
-    assert move(str(tmp_path / "a.jpg"), str(tmp_path / "link" / "a.jpg")) == str(tmp_path / "a.jpg")
+    assert bring(str(tmp_path / "a.jpg"), str(tmp_path / "link" / "a.jpg")) == str(tmp_path / "a.jpg")
     assert (tmp_path / "a.jpg").read_bytes() == b"this"
 
 
 # --- folders and words ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "polled"), [("nfs4", True), ("fuse.sshfs", True), ("fuseblk", True), ("ext4", False)])
+@pytest.mark.parametrize(
+    ("kind", "polled"), [("nfs4", True), ("fuse.sshfs", True), ("fuseblk", True), ("virtiofs", True), ("ext4", False)]
+)
 def test_folders_without_events_are_polled(kind: str, polled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders.mounts, "kind", lambda path: kind)
     assert (folders._without_events("/in") is not None) == polled
