@@ -73,6 +73,18 @@ def postgres_template(postgres: servers.Postgres) -> str:
 
 
 @pytest.fixture(scope="session")
+def _postgres_database(postgres: servers.Postgres, postgres_template: str) -> str:
+    return postgres.new(postgres_template)
+
+
+@pytest.fixture
+def postgres_url(postgres: servers.Postgres, _postgres_database: str) -> str:
+    """A database with the schema and nothing in it. Tests that change the schema make one of their own."""
+    postgres.empty(_postgres_database)
+    return _postgres_database
+
+
+@pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("template") / "pixmill.db"
     database.prepare(f"sqlite:///{path}")
@@ -86,17 +98,13 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A fresh database with the schema."""
-    if backend == "sqlite":
-        path = tmp_path / "pixmill.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), path)
-        yield f"sqlite:///{path}"
-        return
-    server: servers.Postgres = request.getfixturevalue("postgres")
-    url = server.new(request.getfixturevalue("postgres_template"))
-    yield url
-    server.drop(url)
+def database_url(backend: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database with the schema and nothing in it."""
+    if backend == "postgres":
+        return str(request.getfixturevalue("postgres_url"))
+    path = tmp_path / "pixmill.db"
+    shutil.copy(request.getfixturevalue("sqlite_template"), path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture

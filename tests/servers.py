@@ -34,6 +34,12 @@ _SETTINGS = {
     "shared_buffers": "32MB",
 }
 
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+_ALONE = (
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
 
 @dataclass
 class Postgres:
@@ -67,6 +73,15 @@ class Postgres:
         name = f"test_{next(self._numbers)}"
         self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)
+
+    def empty(self, url: str) -> None:
+        """Remove all rows and whoever is still connected: in a tenth of the time that another copy takes."""
+        engine = database.connect(url)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(_ALONE)
+            names = connection.exec_driver_sql(_TABLES).scalars()
+            connection.exec_driver_sql(f"TRUNCATE {', '.join(names)} RESTART IDENTITY")
+        engine.dispose()
 
     def drop(self, url: str) -> None:
         self.run(f'DROP DATABASE "{sa.make_url(url).database}" WITH (FORCE)')

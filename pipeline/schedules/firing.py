@@ -15,8 +15,8 @@ import click
 from pipeline.context import open_store
 from pipeline.errors import PixmillError
 from pipeline.occasion import Occasion
+from pipeline.repeating import repeat
 from pipeline.schedules.order import Order
-from pipeline.schedules.repeating import repeat
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.firings import Begun, Firings, Outcome

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pipeline.display import things
 from pipeline.errors import CommandUnfit, ScheduleUnread
 from pipeline.notify.sending import Sender
+from pipeline.repeating import repeat
 from pipeline.schedules.order import Order
-from pipeline.schedules.repeating import repeat
 from pipeline.schedules.sight import Sight
 from pipeline.settings import Settings
 from pipeline.signals import heeding

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipeline.owner import Owner
-from pipeline.schedules.repeating import repeat
+from pipeline.repeating import repeat
 from pipeline.store import Store
 
 LEASE_S = 30.0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,14 +9,12 @@ import pytest
 from pipeline import database
 from pipeline.store import Store
 from tests.fleet import Fleet, fleet
-from tests.servers import Postgres, Redis
+from tests.servers import Redis
 
 
 @pytest.fixture
-def sqlite_store(tmp_path: Path) -> Iterator[Store]:
-    url = f"sqlite:///{tmp_path}/pixmill.db"
-    database.prepare(url)
-    store = Store(database.connect(url))
+def sqlite_store(sqlite_template: Path, tmp_path: Path) -> Iterator[Store]:
+    store = Store(database.connect(f"sqlite:///{shutil.copy(sqlite_template, tmp_path)}"))
     yield store
     store.close()
 
@@ -35,8 +34,6 @@ def on_sqlite(sqlite_template: Path, redis: Redis, tmp_path: Path) -> Iterator[F
 
 
 @pytest.fixture
-def on_postgres(postgres: Postgres, postgres_template: str, redis: Redis, tmp_path: Path) -> Iterator[Fleet]:
-    url = postgres.new(postgres_template)
-    with fleet(url, redis, tmp_path) as made:
+def on_postgres(postgres_url: str, redis: Redis, tmp_path: Path) -> Iterator[Fleet]:
+    with fleet(postgres_url, redis, tmp_path) as made:
         yield made
-    postgres.drop(url)

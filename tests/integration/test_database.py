@@ -103,12 +103,13 @@ def set_revision(url: str, revision: str) -> None:
     engine.dispose()
 
 
-def test_a_newer_schema_is_refused(database_url: str) -> None:
-    set_revision(database_url, "9999")
+def test_a_newer_schema_is_refused(empty_url: str) -> None:
+    database.upgrade(empty_url)
+    set_revision(empty_url, "9999")
     for refused in (database.prepare, database.upgrade):
         with pytest.raises(errors.DatabaseNewer, match="has schema 9999, which this pixmill"):
-            refused(database_url)
-    assert database.current(database_url) == "9999"
+            refused(empty_url)
+    assert database.current(empty_url) == "9999"
 
 
 def test_an_upgrade_that_fails_leaves_nothing(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

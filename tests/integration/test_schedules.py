@@ -11,9 +11,9 @@ import pytest
 from pipeline import database, tables
 from pipeline.errors import PixmillError, ScheduleTaken, ScheduleUnknown
 from pipeline.jobs import BatchState
+from pipeline.repeating import repeat
 from pipeline.schedules import firing
 from pipeline.schedules.order import Order
-from pipeline.schedules.repeating import repeat
 from pipeline.schedules.rule import Missed, Overlap, Rule
 from pipeline.schedules.sight import Sight
 from pipeline.schedules.tending import UNSEEN_S, Tender
