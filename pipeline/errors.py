@@ -342,7 +342,7 @@ class PictureWatched(SetupError):
 
 
 class LogHeld(SetupError):
-    """All of it is gone from the tables, but another program reads the database, whose log may still hold some.
+    """All of it is gone from the tables, but another program uses the database, whose files may still hold some.
     Run the same command again when that has ended."""
 
 

@@ -6,11 +6,21 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from pipeline.errors import ForbiddenPath, ImageMissing, ImageUnreadable
 
 # Without O_NONBLOCK, opening a FIFO that nobody writes to waits for ever.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a file held when it was read, and what the file system said of it."""
+
+    data: bytes
+    size: int
+    mtime_ns: int
 
 
 @contextmanager

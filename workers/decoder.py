@@ -21,10 +21,11 @@ from urllib.parse import unquote_to_bytes
 
 from PIL import Image
 
+from pipeline.archives.lookup import Archives
 from pipeline.errors import ImageTimeout, JobError
+from pipeline.files import Contents
 from workers import decoding, reading
 from workers.limits import DecodeLimits
-from workers.members import Archives
 from workers.process import serve_parent
 from workers.wire import Closed, Wire
 
@@ -63,7 +64,7 @@ class Decoder:
             "seconds": time.perf_counter() - started,
         }
 
-    def _read(self, path: bytes, member: bytes | None) -> reading.Contents:
+    def _read(self, path: bytes, member: bytes | None) -> Contents:
         limits = self._limits
         if member is None:
             return reading.read(path, max_bytes=limits.max_bytes, roots=self._roots)

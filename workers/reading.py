@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pipeline.errors import ImageTooLarge
-from pipeline.files import opened
+from pipeline.files import Contents, opened
 
 _CHUNK = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What a file held when it was read, and what the file system said of it."""
-
-    data: bytes
-    size: int
-    mtime_ns: int
 
 
 def read(path: bytes, *, max_bytes: int, roots: Sequence[bytes] | None = None) -> Contents:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from pipeline.cleaning import Cleaning, clean_options
 from pipeline.context import open_to_read
 from pipeline.display import note, number
 from pipeline.errors import UsageError
-from pipeline.export.files import shown
+from pipeline.export.files import STDOUT, shown
 from pipeline.export.order import OnExists, Order, Pictures, Tally
+from pipeline.progress import Progress
 from pipeline.settings import read_settings
 
 
@@ -54,6 +57,7 @@ from pipeline.settings import read_settings
 @listing.batch
 @listing.where
 @clean_options
+@click.option("--quiet", is_flag=True, help="No progress.")
 def export(
     format: str | None,
     output: str | None,
@@ -61,6 +65,7 @@ def export(
     batch: str | None,
     where: tuple[str, ...],
     cleaning: Cleaning,
+    quiet: bool,
     **choices: Any,
 ) -> None:
     """Write answers to a file, or to a folder of files.
@@ -76,11 +81,39 @@ def export(
         media_root=settings.media_root,
         blobs=blobs.folder(settings),
         allowed_roots=settings.allowed_roots,
+        fetched=settings.fetched,
+        max_picture_bytes=settings.max_picture_bytes,
         **_chosen(name, choices),
     )
-    with open_to_read(settings) as store:
-        tally = exports.export(map(cleaning.item, store.views.items(batch, where=where)), name, order, errors)
+    with open_to_read(settings) as store, Progress("reading", quiet=quiet or not _has_room(output)) as progress:
+        # How many fit a condition is known when all have been looked at.
+        bar = _Bar(progress, None if where else store.views.count(batch))
+        items = map(cleaning.item, store.views.items(batch, where=where))
+        tally = exports.export(items, name, order, errors, bar.tell)
     _tell(tally, exports.EXPORTERS[name].unit, shown(output, errors) or "the pictures' folders")
+
+
+@dataclass
+class _Bar:
+    """Shows how far an export is: first what is read, then what was put aside until all was read."""
+
+    progress: Progress
+    total: int | None
+    writing: bool = False
+
+    def tell(self, tally: Tally) -> None:
+        if not tally.placed:
+            self.progress.update(done=tally.read, total=self.total)
+            return
+        if not self.writing:
+            self.progress.stage("writing")
+            self.writing = True
+        self.progress.update(done=tally.placed, total=tally.aside)
+
+
+def _has_room(output: str | None) -> bool:
+    """Whether a bar has a terminal that the answers themselves do not fill."""
+    return sys.stderr.isatty() and not (output == STDOUT and sys.stdout.isatty())
 
 
 def _chosen(format: str, choices: Mapping[str, Any]) -> dict[str, Any]:

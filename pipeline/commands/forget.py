@@ -36,14 +36,14 @@ def forget(what: tuple[str, ...], yes: bool) -> None:
     settings = read_settings()
     with open_to_read(settings) as store:
         traces = forgetting.trace(store, settings, what)
-        if not traces and not forgetting.is_marked(store):
+        if not traces and not store.housekeeping.is_marked():
             click.echo("Nothing is known of that: nothing is removed.")
             return
         if not yes:
             click.confirm(f"Forget {_said(traces)}?", err=True, abort=True)
         for _ in Place.gently(forgetting.forget(store, traces)):
             pass
-        clean = forgetting.scrub(store)
+        clean = store.housekeeping.scrub()
     click.echo(f"Forgotten: {_said(traces)}.")
     note(OUTSIDE)
     if not clean:

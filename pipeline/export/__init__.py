@@ -72,16 +72,23 @@ BY_SUFFIX = {format.suffix: name for name, format in EXPORTERS.items() if format
 _FAILED = (State.FAILED, State.CANCELLED)
 
 
-def export(items: Iterable[ItemRow], format: str, order: Order, errors: str | None = None) -> Tally:
-    """Write the items, those that failed into a file of their own if one is named."""
+def export(
+    items: Iterable[ItemRow],
+    format: str,
+    order: Order,
+    errors: str | None = None,
+    tell: Callable[[Tally], object] = lambda tally: None,
+) -> Tally:
+    """Write the items, those that failed into a file of their own if one is named. `tell` hears how far it is."""
     if errors is not None and errors == order.target:
         raise UsageError(detail=f"The answers and the failures are both to go to {errors}: leave out --errors.")
-    asked, tally = _ready(format), Tally()
+    asked, tally = _ready(format), Tally(tell=tell)
     with ExitStack() as stack:
         answered = failed = stack.enter_context(asked.open(order, tally))
         if errors is not None:
             told = asked if asked.failures else EXPORTERS[PLAIN]
             failed = stack.enter_context(told.open(replace(order, target=errors), tally))
+        tell(tally)
         for item in items:
             if errors is not None and item.state in _FAILED:
                 failed.write(item)
@@ -89,6 +96,7 @@ def export(items: Iterable[ItemRow], format: str, order: Order, errors: str | No
                 answered.write(item)
             else:
                 tally.left("without an answer")
+            tally.has_read()
     return tally
 
 

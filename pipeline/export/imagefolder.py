@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.display import to_json
 from pipeline.errors import UsageError
+from pipeline.export import loose
 from pipeline.export.files import STDOUT, complaining, part, renamed, replacing, sweep
+from pipeline.export.loose import Loose, NotHad, is_loose
 from pipeline.export.order import OnExists, Order, Pictures, Tally
 from pipeline.export.places import Places
 from pipeline.export.table import Column, Field, Kind, Table, table
@@ -19,6 +22,13 @@ from pipeline.store.rows import ItemRow, PictureRow
 
 METADATA = "metadata.jsonl"
 _OUTSIDE = "about pictures outside of the folder, or with names that no file_name can hold"
+_TAKEN = "whose place another file has (--on-exists overwrite replaces it)"
+_NO_PLACE = {
+    errno.ENAMETOOLONG: "whose place would have too long a name",
+    errno.EEXIST: _TAKEN,
+    errno.ENOTDIR: _TAKEN,
+    errno.EISDIR: _TAKEN,
+}
 _NAMES_FILES = ("file_name", "file_names")
 
 
@@ -30,37 +40,59 @@ class Folder:
         self._places = Places.of(order)
         self._top = Path(os.path.abspath(order.file))
         self._entered: set[Path] = set()
+        self._loose = Loose(order)
+        self._last: tuple[str, str | None] | None = None
 
     def write(self, item: ItemRow) -> None:
-        why = self._brought(item)
+        if len(item.pictures) != 1:
+            self._tally.left("about several pictures")
+            return
+        picture = item.pictures[0]
+        if self._last is None or self._last[0] != picture.locator:  # of several questions about it, the first brings it
+            self._last = picture.locator, self._brought(picture)
+        _, why = self._last
         if why is None:
             self._rows.write(item)
         else:
             self._tally.left(why)
 
-    def _brought(self, item: ItemRow) -> str | None:
+    def _brought(self, picture: PictureRow) -> str | None:
         """Why not, if so."""
-        if len(item.pictures) != 1:
-            return "about several pictures"
-        path = self._places.file(item.pictures[0])
+        place = self._top / placed(self._places, picture)
+        if is_loose(picture):
+            return self._loosely(picture, place)
+        path = self._places.file(picture)
         if path is None or not os.path.isfile(path):
             return "about pictures that are no files here"
         if self._order.pictures is Pictures.NONE:
             return None if within(path, self._top) else _OUTSIDE
-        with complaining(os.fspath(self._top)):
-            return self._bring(path, self._top / placed(self._places, item.pictures[0]))
+        put = _copy if self._order.pictures is Pictures.COPY else _link
+        return self._bring(place, lambda: self._is(path, place), lambda: put(path, place))
 
-    def _bring(self, path: str, place: Path) -> str | None:
-        if os.path.lexists(place):
-            if self._is(path, place):
-                return None
-            if self._order.on_exists is not OnExists.OVERWRITE:
-                return "whose place another file has (--on-exists overwrite replaces it)"
-        self._enter(place.parent)
-        if self._order.pictures is Pictures.COPY:
-            _copy(path, place)
-        else:
-            _link(path, place)
+    def _loosely(self, picture: PictureRow, place: Path) -> str | None:
+        """The same of what is no file to link to."""
+        if self._order.pictures is Pictures.NONE:
+            return _OUTSIDE
+        try:
+            data = self._loose.read(picture)
+        except NotHad as error:
+            return str(error)
+        return self._bring(place, lambda: _holds(place, data), lambda: _write(data, place))
+
+    def _bring(self, place: Path, is_there: Callable[[], bool], put: Callable[[], None]) -> str | None:
+        with complaining(os.fspath(self._top)):
+            try:
+                if os.path.lexists(place):
+                    if is_there():
+                        return None
+                    if self._order.on_exists is not OnExists.OVERWRITE:
+                        return _TAKEN
+                self._enter(place.parent)
+                put()
+            except OSError as error:
+                if error.errno not in _NO_PLACE:
+                    raise
+                return _NO_PLACE[error.errno]
         return None
 
     def _is(self, path: str, place: Path) -> bool:
@@ -97,7 +129,7 @@ def imagefolder(order: Order, tally: Tally) -> Iterator[Folder]:
 
 def placed(places: Places, picture: PictureRow) -> str:
     """The picture's place in the folder. datasets takes neither backslashes nor names that are no UTF-8."""
-    return portable(places.mirrored(picture))
+    return loose.placed(places, picture) if is_loose(picture) else portable(places.mirrored(picture))
 
 
 def within(path: str, folder: Path) -> str | None:
@@ -134,6 +166,15 @@ def _record(columns: list[Column], cells: list[object]) -> dict[str, object]:
 def _named(name: str) -> str:
     """In datasets a name that ends in file_name means a further picture."""
     return f"{name}_column" if name not in _NAMES_FILES[:1] and name.endswith(_NAMES_FILES) else name
+
+
+def _holds(place: Path, data: bytes) -> bool:
+    return not place.is_symlink() and place.is_file() and place.read_bytes() == data
+
+
+def _write(data: bytes, place: Path) -> None:
+    with renamed(place) as file:
+        file.write(data)
 
 
 def _link(path: str, place: Path) -> None:

@@ -75,6 +75,7 @@ class Table:
         for name, value in theirs.items():
             self._theirs.setdefault(name, set()).add(_type(value))
         self._file.write(to_json([ours, theirs], ascii_only=True) + "\n")
+        self._tally.aside += 1
         self._tally.wrote()
 
     def columns(self) -> list[Column]:
@@ -91,6 +92,7 @@ class Table:
         for line in self._file:
             ours, theirs = json.loads(line)
             yield [*map(_clean, ours), *(_fitted(theirs.get(name), kind) for name, kind in kinds)]
+            self._tally.has_placed()
 
 
 @contextmanager

@@ -50,33 +50,10 @@ def trace(store: Store, settings: Settings, named: Iterable[str]) -> Traces:
 
 def forget(store: Store, traces: Traces) -> Iterator[int]:
     """Forget it, step by step; each says how many jobs went. What is killed in between finds the rest again."""
-    if place := _mark(store):
-        place.touch()  # the database's files are cleaned of it at the end, also if the program is killed before
+    store.housekeeping.mark()
     for path in traces.files:
         path.unlink(missing_ok=True)
     yield from store.housekeeping.forget(traces.found)
-
-
-# --- the database's own files ----------------------------------------------------------------------
-
-
-def is_marked(store: Store) -> bool:
-    """Whether something was forgotten of which the database's files may still hold some."""
-    place = _mark(store)
-    return place is not None and place.exists()
-
-
-def scrub(store: Store) -> bool:
-    """Leave nothing of it in the database's files. False when somebody reads them still."""
-    clean = store.housekeeping.scrub()
-    if clean and (place := _mark(store)):
-        place.unlink(missing_ok=True)
-    return clean
-
-
-def _mark(store: Store) -> Path | None:
-    room = store.housekeeping.room()
-    return None if room is None else room.file.with_name(f"{room.file.name}.forgetting")
 
 
 # --- what a person names ---------------------------------------------------------------------------

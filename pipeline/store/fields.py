@@ -1,7 +1,8 @@
 """The fields people filter by: `--where device=CPU --where answer_tokens>20`, never SQL.
 
 Each expression speaks of `jobs`, `prompts` and `answers`, which every listing has in its FROM; what
-hangs on them is looked up by subqueries, so that a filter never changes a listing's joins.
+hangs on them is looked up by subqueries, so that a filter never changes a listing's joins. A name is an
+item's: a listing without `batch_items` says by `names` which ones it means.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from pipeline.jobs import State
 from pipeline.locators import locate, parted
 from pipeline.store.current import text, verdict
 from pipeline.store.dialects import likely
-from pipeline.tables import aliases, answers, builds, images, job_images, jobs, prompts, runtimes
+from pipeline.tables import aliases, answers, batch_items, builds, images, job_images, jobs, prompts, runtimes
 
 Condition = sa.ColumnElement[bool]
+Names = sa.Select[tuple[str | None]]
+_item = batch_items.alias()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +62,27 @@ class Filter:
             raise UsageError(detail=f"{text!r} is no filter: {name} is neither more nor less, write = or !=.")
         return found
 
-    @property
-    def condition(self) -> Condition:
+    def condition(self, names: Names | None = None) -> Condition:
         expression = FIELDS[self.field].expression
+        if names is not None and expression is batch_items.c.name:
+            # Not EXISTS: PostgreSQL would rather read all items once than look up those of the few jobs on a page.
+            found = likely(sa.literal(self.value).in_(names))
+            return found if self.sign == "=" else ~found
         found = SIGNS[self.sign](expression, self.value)
         # Of a column the database knows how rare its values are, and it may have an index.
         return found if isinstance(expression, sa.Column) else likely(found)
 
 
-def conditions(where: Iterable[str | Filter]) -> list[Condition]:
-    """What all of the filters ask for."""
-    return [(Filter.parse(given) if isinstance(given, str) else given).condition for given in where]
+def conditions(where: Iterable[str | Filter], names: Names | None = None) -> list[Condition]:
+    """What all of the filters ask for; of items, or of jobs that have these names."""
+    return [(Filter.parse(given) if isinstance(given, str) else given).condition(names) for given in where]
+
+
+def names(batch: int | None = None) -> Names:
+    """The names under which a job was asked for, in one batch or in any."""
+    found = sa.select(_item.c.name).where(_item.c.job_id == jobs.c.id).correlate(jobs)
+    # As a range, so that SQLite looks the job up: by `=` it read through the batch.
+    return found if batch is None else found.where(_item.c.batch_id.between(batch, batch))
 
 
 SIGNS: dict[str, Callable[[sa.ColumnElement[Any], Any], Condition]] = {
@@ -159,6 +172,7 @@ FIELDS: dict[str, Field] = {
     "width": Field(_number, _picture("width"), "the first picture's width"),
     "height": Field(_number, _picture("height"), "the first picture's height"),
     "format": Field(_text, _picture("format"), "the first picture's format, such as JPEG"),
+    "name": Field(_text, batch_items.c.name, "the question's name", ordered=False),
     "question": Field(_text, prompts.c.question, "the question, word for word"),
     "text": Field(_text, text, "the answer, word for word"),
     "verdict": Field(_text, verdict, "a person's: right, wrong or corrected"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
 from pipeline.errors import BatchLive, PictureRunning
 from pipeline.jobs import BatchState
 from pipeline.locators import BLOB
-from pipeline.store import forgetting, pruning, space
+from pipeline.store import forgetting, pruning, scrubbing, space
 from pipeline.store.forgetting import Found, Wanted
 from pipeline.store.pruning import KINDS, STEP
 from pipeline.store.wanted import UNFINISHED
@@ -51,7 +51,7 @@ class Housekeeping:
 
     def prune(self, kind: str, before: float) -> Iterator[int]:
         """Remove a kind step by step; each says how many rows it removed."""
-        after = 0
+        after: Any = 0
         while True:
             with self._reading() as connection:
                 found = KINDS[kind].find(connection, before, after)
@@ -145,5 +145,13 @@ class Housekeeping:
         return space.rewrite(self._engine)
 
     def scrub(self) -> bool:
-        """Leave nothing of what was removed in the database's files. False when its log could not be emptied."""
-        return space.scrub(self._engine)
+        """Leave nothing of what was forgotten in the database's files. False when others held them for too long."""
+        return scrubbing.scrub(self._engine)
+
+    def mark(self) -> None:
+        """Something is being forgotten: the database's files are to be scrubbed, also if the program is killed."""
+        scrubbing.mark(self._engine)
+
+    def is_marked(self) -> bool:
+        """Whether they are to be scrubbed still."""
+        return scrubbing.is_marked(self._engine)

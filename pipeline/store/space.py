@@ -1,6 +1,6 @@
 """Room on the disk: what removed rows leave behind inside of the embedded database's file, and in its log.
 
-A server looks after its own room; it is only asked to tidy what was just removed.
+A server looks after its own room.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pipeline.complaints import translated
-from pipeline.tables import answer_words, metadata
 
 PAGES = 1_000
 """given back in one step: others wait for some ten milliseconds"""
 _INCREMENTAL = 2
-_FULL_TEXT = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%USING fts5%'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ def room(engine: sa.Engine) -> Room | None:
     """None for a server, and where no database is yet."""
     if engine.url.database is None or engine.dialect.name == "postgresql":
         return None
-    with _driver(engine) as ask:
+    with driver(engine) as ask:
         size, free, page, mode = (
             ask(f"PRAGMA {name}") for name in ("page_count", "freelist_count", "page_size", "auto_vacuum")
         )
@@ -46,7 +44,7 @@ def room(engine: sa.Engine) -> Room | None:
 
 def give_back(engine: sa.Engine) -> Iterator[None]:
     """The file becomes smaller, step by step; between two of them others go on."""
-    with _driver(engine) as ask:
+    with driver(engine) as ask:
         while free := ask("PRAGMA freelist_count"):
             ask(f"PRAGMA incremental_vacuum({PAGES})")
             yield
@@ -60,31 +58,14 @@ def rewrite(engine: sa.Engine) -> bool:
 
     Others cannot write meanwhile. False when somebody reads, and the log could not be emptied.
     """
-    with _driver(engine) as ask:
+    with driver(engine) as ask:
         ask(f"PRAGMA auto_vacuum={_INCREMENTAL}")
         ask("VACUUM")
         return not ask("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def scrub(engine: sa.Engine) -> bool:
-    """Nothing of what was removed is left in the database's files. False when somebody reads its log still."""
-    if engine.dialect.name == "postgresql":
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            # What it knows of common values holds locators too: so it is counted anew.
-            tables = ", ".join([*metadata.tables, answer_words.name])
-            connection.exec_driver_sql(f"VACUUM (ANALYZE) {tables}")
-        return True
-    with engine.connect() as connection:
-        indexes = connection.exec_driver_sql(_FULL_TEXT).scalars().all()
-    with _driver(engine) as ask:
-        for name in indexes:
-            # A full-text index only notes that words are gone until its parts are merged.
-            ask(f"INSERT INTO {name}({name}) VALUES ('optimize')")
-    return rewrite(engine)
-
-
 @contextmanager
-def _driver(engine: sa.Engine) -> Iterator[Callable[[str], int]]:
+def driver(engine: sa.Engine) -> Iterator[Callable[[str], int]]:
     """Statements outside of any transaction, each with the first number it says."""
     connection = engine.raw_connection()
 

@@ -20,7 +20,7 @@ from pipeline.store import activity, following, gather, health, pace
 from pipeline.store.activity import LANE_NAMES
 from pipeline.store.current import current
 from pipeline.store.dialects import likely
-from pipeline.store.fields import Filter, conditions
+from pipeline.store.fields import Filter, conditions, names
 from pipeline.store.following import Mark
 from pipeline.store.leases import leased
 from pipeline.store.pace import Pace
@@ -196,13 +196,14 @@ class Views:
 
         `containing` is a search, as `pipeline.words` reads it, in the text as it counts.
         """
-        asked = conditions(where)
+        batch_id = None if batch is None else self._batch_id(batch)
+        asked = conditions(where, names(batch_id))
         if not history:
             asked.append(likely(answers.c.id == current(answers.c.job_id)))
         if model is not None:
             asked.append(jobs.c.model == model)
-        if batch is not None:
-            asked.append(self._wanted_by(batch))
+        if batch_id is not None:
+            asked.append(self._wanted_by(batch_id))
         start = answers.join(jobs, jobs.c.id == answers.c.job_id)
         key: sa.ColumnElement[int] = answers.c.id
         if containing is not None:
@@ -228,7 +229,7 @@ class Views:
         limit: int | None = None,
     ) -> Iterator[ItemRow]:
         """Failed jobs, newest first; or the failed items of a batch, in the order of its input."""
-        asked = conditions(where)
+        asked = conditions(where, names() if batch is None else None)
         if batch is None:
             with_code = [] if code is None else [jobs.c.error_code == code]
             return self._jobs([FAILED, *with_code, *asked], limit, newest_first=True)
@@ -237,8 +238,16 @@ class Views:
 
     def items(self, batch: str | None = None, *, where: Where = (), limit: int | None = None) -> Iterator[ItemRow]:
         """The items of a batch in the order of its input, or all jobs, each with its current answer or failure."""
-        asked = conditions(where)
+        asked = conditions(where, names() if batch is None else None)
         return self._jobs(asked, limit) if batch is None else self._items(batch, asked, limit)
+
+    def count(self, batch: str | None = None) -> int:
+        """How many `items` there are without further conditions."""
+        query = sa.select(sa.func.count()).select_from(jobs if batch is None else batch_items)
+        if batch is not None:
+            query = query.where(batch_items.c.batch_id == self._batch_id(batch))
+        with self._store.reading() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def ended(self, batch: str, *, where: Where = ()) -> Iterator[tuple[int, State]]:
         """The jobs of a batch that have ended and how, in the order of its input; one of several items comes often."""
@@ -281,12 +290,11 @@ class Views:
         again = set(places).difference((item.row, item.ask) for item in has_ended)
         return has_ended, following.with_open(mark, again)
 
-    def _wanted_by(self, batch: str) -> sa.ColumnElement[bool]:
+    def _wanted_by(self, id: int) -> sa.ColumnElement[bool]:
         """For answers: of a small batch they are looked up, among those of a large one the newest are near.
 
         Over a million answers the wrong one of the two costs 1.2 s for a page, the right one milliseconds.
         """
-        id = self._batch_id(batch)
         of_batch = batch_items.c.batch_id == id
         some = sa.select(sa.literal(1)).select_from(batch_items).where(of_batch).limit(SMALL + 1).subquery()
         with self._store.reading() as connection:

@@ -45,6 +45,10 @@ def test_archives_are_answered_and_only_once(program: Program, pictures: dict[st
         "image_unsupported",
         "image_truncated",
     ]
+    told = program("export", "--format", "imagefolder", "-o", "out", "--batch", first["batch"]).err
+    assert told == "8 rows in out.\n  left out: 3 items without an answer\n"
+    assert (here / "out" / "s.tar" / "000003.jpg").read_bytes() == pictures["000003"]
+    assert (here / "out" / "p.zip" / "a b" / "ä#1.bmp").read_bytes() == pictures["000001"]
     again = program(*args, code=3).json
     assert (again["answered_now"], again["known_before"]) == (0, 8)
     one = program("run", "s.tar#000003.jpg", f"file://{here}/p.zip#a%20b/%C3%A4%231.bmp", *SHORT).json

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from pipeline import database
 from pipeline.export import EXPORTERS
 from tests import seeding
 from tests.pictures import WITHOUT_RIGHTS
-from tests.program import Program
+from tests.program import PROGRAM, Program
 
 MANY = 6_000
 ANSWERED = MANY - MANY // 100
@@ -97,6 +99,67 @@ def test_killed_in_the_middle_each_sidecar_is_whole_and_the_same_command_goes_on
     assert f"left out: {len(kept):,} items whose file is there already" in ended.err
     assert f"left out: {MANY // 100} items without an answer" in ended.err
     assert sorted(os.listdir(out)) == sorted(f"{n}.txt" for n in range(1, MANY + 1) if n % 100)
+
+
+@pytest.mark.parametrize("format", [*TABLES, "txt"])
+def test_ctrl_c_leaves_no_half_file(seeded: Program, format: str) -> None:
+    out = seeded.folder / "out"
+    if format != "txt":
+        out.write_text("old")
+    process = seeded.start(*command(format, out))
+    if format == "txt":
+        wait_until(process, lambda: out.is_dir() and len(os.listdir(out)) > 10)
+    else:
+        wait_until(process, lambda: bool(list(seeded.folder.glob(".out.*.part"))))
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    if format == "txt":
+        assert {(file.suffix, file.read_text()) for file in out.iterdir()} == {(".txt", f"{TEXT}\n")}
+    else:
+        assert (os.listdir(seeded.folder), out.read_text()) == (["out"], "old")
+
+
+def on_a_terminal(program: Program, *args: str) -> tuple[bytes, str]:
+    """What a call writes to a file or a pipe, and what it shows at the terminal behind its stderr."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PIXMILL_HOME": str(program.home), "TERM": "xterm", "COLUMNS": "100"}
+    shown: list[bytes] = []
+
+    def look() -> None:
+        try:
+            while held := os.read(ours, 4096):
+                shown.append(held)
+        except OSError:  # nobody has the other end any more
+            return
+
+    process = subprocess.Popen(
+        [PROGRAM, *args], cwd=program.folder, env=environment, stdout=subprocess.PIPE, stderr=theirs
+    )
+    os.close(theirs)
+    reader = threading.Thread(target=look)
+    reader.start()
+    written, _ = process.communicate()
+    reader.join()
+    os.close(ours)
+    assert process.returncode == 0
+    return written, b"".join(shown).decode()
+
+
+def test_a_terminal_shows_how_far_it_is(seeded: Program) -> None:
+    _, shown = on_a_terminal(seeded, *command("csv", "out.csv"))
+    assert "reading" in shown and f"{MANY:,} of {MANY:,}" in shown
+    assert shown.index("reading") < shown.index("writing") < shown.index("6,000 rows in out.csv.")
+    _, shown = on_a_terminal(seeded, *command("csv", "out.csv"), "--quiet")
+    assert shown == "6,000 rows in out.csv.\r\n"
+    assert seeded(*command("csv", "out.csv")).err == "6,000 rows in out.csv.\n"
+
+
+def test_the_bar_takes_nothing_of_what_goes_through_a_pipe(seeded: Program) -> None:
+    written, shown = on_a_terminal(seeded, *command("jsonl", "-"))
+    assert (written.count(b"\n"), "{" in shown) == (MANY, False)
+    assert f"{MANY:,} of {MANY:,}" in shown
 
 
 @pytest.mark.parametrize("format", [*TABLES, "txt", "imagefolder"])

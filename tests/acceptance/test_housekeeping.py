@@ -10,6 +10,10 @@ from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from pipeline import database
+from pipeline.store import scrubbing
 from tests.acceptance.test_openai import data, request
 from tests.house import draw, draw_many
 from tests.program import Program
@@ -101,10 +105,6 @@ def test_on_a_server(program: Program, postgres: Postgres, postgres_template: st
     digest = sha256(secret.read_bytes()).hexdigest()
 
     def dump() -> str:
-        import sqlalchemy as sa
-
-        from pipeline import database
-
         engine = database.connect(url)
         with engine.connect() as connection:
             names = sa.inspect(connection).get_table_names()
@@ -116,6 +116,12 @@ def test_on_a_server(program: Program, postgres: Postgres, postgres_template: st
     assert digest in dump() and "umbrella" in dump()
     program("forget", "in/umbrella.bmp", "--yes")
     assert digest not in dump() and "umbrella" not in dump() and "00001.bmp" in dump()
+    engine = database.connect(url)
+    scrubbing.mark(engine)  # as of a kill when the rows had gone
+    assert "what was forgotten before" in program("forget", "in/umbrella.bmp", "--yes").out
+    assert not scrubbing.is_marked(engine)
+    assert "Nothing is known" in program("forget", "in/umbrella.bmp", "--yes").out
+    engine.dispose()
     postgres.drop(url)
 
 

@@ -22,6 +22,9 @@ PAGE = 21
 ASKED: dict[str, dict[str, Any]] = {
     "all": {},
     "precision=int4": {"where": ["precision=int4"]},
+    "name=kind (1 in 2)": {"where": ["name=kind"]},
+    "name=kind, batch of all": {"where": ["name=kind"], "batch": "first"},
+    "name=color (none)": {"where": ["name=color"]},
     "device=CPU, answer_tokens>2": {"where": ["device=CPU", "answer_tokens>2"]},
     "precision=int8 (none)": {"where": ["precision=int8"]},
     "verdict=wrong (none)": {"where": ["verdict=wrong"]},
@@ -41,6 +44,7 @@ ASKED: dict[str, dict[str, Any]] = {
 def fill(engine: sa.Engine, rows: int) -> None:
     with engine.begin() as connection:
         seeding.crowd(connection, rows, 1_000)
+        connection.exec_driver_sql("UPDATE batch_items SET name = 'kind' WHERE MOD(row_no, 2) = 0")
         begun = time.perf_counter()
         seeding.words(connection, "a red square stands on a blue table", kinds=1_000)
         took = time.perf_counter() - begun

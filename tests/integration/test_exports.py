@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ import pytest
 
 from pipeline.export import export
 from pipeline.export.order import OnExists, Order, Pictures, Tally
+from pipeline.locators import locate
+from pipeline.remote.cache import Cache
+from pipeline.remote.source import Tag
 from pipeline.store.rows import ItemRow
+from tests.archives import tar, zipped
 from tests.house import colour, draw, draw_many
-from tests.items import NASTY, item
+from tests.items import NASTY, item, place
 
 MANY = 10_000
 SHARED = {"nested": {"a": ["ü"]}, "mixed": 1}
@@ -138,6 +143,82 @@ def test_an_image_folder_in_datasets(pictures: Pictures, tmp_path: Path) -> None
     assert [row["image"] for row in found["rows"]] == [[0, 0, 77], [0, 0, 77], [1, 0, 77], [2, 0, 77]]
     assert (out / "%FF ü#%.bmp").exists()
     assert (out / "a.bmp").is_symlink() == (pictures is Pictures.LINK)
+
+
+def seen(tmp_path: Path, out: Path) -> dict[str, int]:
+    """What datasets shows of the pictures: the number that each is drawn by, by the text about it."""
+    return {row["text"]: row["image"][0] for row in folder_of(tmp_path, out)["rows"]}
+
+
+def drawn(tmp_path: Path, number: int) -> bytes:
+    return draw(tmp_path / "drawn.bmp", number).read_bytes()
+
+
+def inside(archive: Path, *members: bytes) -> list[ItemRow]:
+    """An item about each member, whose text is its number."""
+    locators = [locate(archive, None, os.fsdecode(member)) for member in members]
+    return [item(number, place(locator), text=str(number)) for number, locator in enumerate(locators, 1)]
+
+
+@pytest.mark.parametrize("archived", [tar, zipped])
+def test_members_of_archives_in_an_image_folder(
+    archived: Callable[[Path, Mapping[str, bytes]], Path], tmp_path: Path
+) -> None:
+    names = ["a.bmp", "trip/b.bmp", "c\\d.bmp", "c%5Cd.bmp", "x//e.bmp", "x/e.bmp", "ü #\n.bmp", "long" * 60 + ".bmp"]
+    members = {name: drawn(tmp_path, number) for number, name in enumerate(names, 1)}
+    archive, out = archived(tmp_path / "shard.x", members), tmp_path / "out"
+    archive = archive.rename(tmp_path / f"shard.{'tar' if archived is tar else 'zip'}")
+    asked = [*inside(archive, *map(os.fsencode, names)), item(9, place(locate(archive, None, "gone.bmp")))]
+    tally = put("imagefolder", out, *asked, image_root=tmp_path)
+    assert tally.written == len(names)
+    assert tally.left_out == {"about members of archives that cannot be read here (image_missing)": 1}
+    assert seen(tmp_path, out) == {str(number): number for number in range(1, len(names) + 1)}
+    assert (out / archive.name / "trip" / "b.bmp").read_bytes() == members["trip/b.bmp"]
+    made = {path: path.stat().st_ino for path in out.rglob("*.bmp")}
+    assert (len(made), put("imagefolder", out, *asked, image_root=tmp_path).written) == (len(names), len(names))
+    assert made == {path: path.stat().st_ino for path in out.rglob("*.bmp")}, "the same command goes on"
+
+
+def test_what_cannot_be_taken_out_of_an_archive_is_left_out(tmp_path: Path) -> None:
+    picture = drawn(tmp_path, 1)
+    archive = tar(
+        tmp_path / "a.tar", {"../a.bmp": picture, "b.bmp": picture, "b.bmp/c.bmp": picture, "big.bmp": picture * 9}
+    )
+    asked = inside(archive, b"../a.bmp", b"b.bmp", b"b.bmp/c.bmp", b"big.bmp")
+    order = {"image_root": tmp_path, "max_picture_bytes": len(picture)}
+    tally = put("imagefolder", tmp_path / "out", *asked, **order)
+    assert tally.left_out == {
+        "about members of archives that cannot be read here (image_too_large)": 1,
+        "whose place another file has (--on-exists overwrite replaces it)": 1,
+    }
+    assert sorted(os.listdir(tmp_path / "out" / "a.tar")) == sorted(["b.bmp", "%2E%2E"])
+    assert seen(tmp_path, tmp_path / "out").keys() == {"1", "2"}
+    tally = put("imagefolder", tmp_path / "no", *asked, image_root=tmp_path, allowed_roots=(tmp_path / "elsewhere",))
+    assert tally.left_out == {"about members of archives that cannot be read here (forbidden_path)": 4}
+    tally = put("imagefolder", tmp_path / "none", *asked, image_root=tmp_path, pictures=Pictures.NONE)
+    assert (tally.written, tally.left_out.total()) == (0, 4)
+
+
+def test_fetched_pictures_in_an_image_folder(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "fetched", 1_000_000)
+    addresses = [
+        "https://example.org/trip/a.bmp",
+        "https://example.org/i?id=1&token=secret",
+        "https://example.org/i?id=2&token=secret",
+        "https://example.org:8443/a%20b//c*.bmp",
+        "s3://bucket/" + "long/" * 60 + "d.bmp",
+        "https://example.org/",
+    ]
+    for number, address in enumerate(addresses, 1):
+        cache.keep(address, Tag(), [drawn(tmp_path, number)]).close()
+    asked = [item(number, place(address), text=str(number)) for number, address in enumerate(addresses, 1)]
+    gone, out = item(9, place("https://example.org/gone.bmp")), tmp_path / "out"
+    tally = put("imagefolder", out, *asked, gone, fetched=cache.folder)
+    assert tally.left_out == {"about addresses whose pictures are not among the fetched ones here": 1}
+    assert seen(tmp_path, out) == {str(number): number for number in range(1, len(addresses) + 1)}
+    assert (out / "_https/example.org/trip/a.bmp").read_bytes() == drawn(tmp_path, 1)
+    assert not [path for path in out.rglob("*") if "secret" in path.name]
+    assert put("imagefolder", tmp_path / "no", *asked).left_out.total() == len(asked)
 
 
 @pytest.mark.soak

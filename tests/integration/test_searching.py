@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 import migrations
 from pipeline import database
 from pipeline import tables as t
-from pipeline.jobs import CacheHit
+from pipeline.jobs import CacheHit, Item
 from pipeline.store import Store, removal
 from pipeline.store.reviews import Review, Verdict
 from pipeline.words import Search, words
-from tests.store_world import READ, World, answer
+from tests.store_world import READ, World, answer, spec
 
 KEY = b"k" * 16
 SAID = (
@@ -87,6 +87,24 @@ def test_any_search_finds_what_its_words_say(world: World, store: Store, typed: 
     search = Search.parse(typed)
     fits = [text for text in reversed(SAID) if search.phrases and search.fits(words(text))]
     assert found(store, typed) == fits
+
+
+def test_by_the_name_of_a_question(world: World, store: Store) -> None:
+    def ask(batch: str, *names: str | None) -> None:
+        id = world.open(batch)
+        asked = [Item(spec=spec(f"{row}.jpg", "What?"), row=row, name=name) for row, name in enumerate(names)]
+        store.add(id, asked)
+        store.seal(id, len(asked))
+
+    ask("first", "kind", "kind", None)
+    world.finish(*(answer(claim, f"a {claim.id}") for claim in world.claim()))
+    ask("second", "color", "kind", "kind")
+    assert found(store, "a", where=["name=kind"]) == ["a 3", "a 2", "a 1"]
+    assert found(store, "a", where=["name=color"]) == found(store, "a", where=["name=color"], batch="second") == ["a 1"]
+    assert found(store, "a", where=["name=color"], batch="first") == []
+    assert found(store, "a", where=["name!=kind"], batch="first") == ["a 3"]
+    assert [row.row for row in store.views.items("second", where=["name!=kind"])] == [0]
+    assert [row.job for row in store.views.items(where=["name=color"])] == [1]
 
 
 def test_pages_go_on_behind_the_last(world: World, store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,8 @@ import sqlalchemy as sa
 from pipeline import tables as t
 from pipeline.conditions import Condition
 from pipeline.errors import BatchLive, PictureRunning
-from pipeline.jobs import BatchState, CacheHit, Item
-from pipeline.store import InvalidRow, Store, housekeeping, pruning
+from pipeline.jobs import BatchState, CacheHit, Item, PictureRead
+from pipeline.store import InvalidRow, Store, housekeeping, pruning, scrubbing
 from pipeline.store.forgetting import Found, Wanted
 from pipeline.store.pruning import KINDS
 from tests.store_world import FACTS, READ, Clock, World, answer, check, spec
@@ -129,6 +130,33 @@ def test_prompts_and_pictures_go_when_nothing_names_them(world: World, store: St
     assert count(world, t.images) == 0
 
 
+def test_pictures_are_looked_at_some_at_a_time(
+    world: World, store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "_DIGESTS", 3)
+    world.submit(*(f"{number}.jpg" for number in range(4)))
+    named = [b"\x01" * 32, b"\x02" * 32, b"\x03" * 32, b"\x07" * 32]
+    reads = [PictureRead(sha256=digest, bytes=5, width=1, height=1, format="PNG") for digest in named]
+    world.finish(*(answer(claim, pictures=(read,)) for claim, read in zip(world.claim(), reads, strict=True)))
+    clock.pass_(DAY)
+    with store._writing() as (connection, now):
+        for number in (4, 6, 8, 9, 0xAA):
+            row = {"bytes": 5, "width": 1, "height": 1, "format": "PNG", "first_seen": now - 1}
+            connection.execute(t.images.insert().values(sha256=bytes([number]) * 32, **row))
+    assert store.housekeeping.count("images", clock.now) == {"picture": 5}
+    assert store.housekeeping.count("images", clock.now - 1) == {"picture": 0}
+    steps = store.housekeeping.prune("images", clock.now)
+    assert next(steps) == 2
+    world.submit("late.jpg", question="Late?")  # a job comes to name one before its turn
+    late = PictureRead(sha256=b"\x09" * 32, bytes=5, width=1, height=1, format="PNG")
+    world.finish(*(answer(claim, pictures=(late,)) for claim in world.claim(world.ids()[-1:])))
+    assert sum(steps) == 2
+    assert [bytes(row.sha256) for row in world.rows(sa.select(t.images.c.sha256).order_by(t.images.c.sha256))] == [
+        *named,
+        late.sha256,
+    ]
+
+
 def test_workers_without_an_answer_go(world: World, store: Store, clock: Clock) -> None:
     world.do("a.jpg")
     idle = world.another_worker(lease_s=1)
@@ -234,6 +262,47 @@ def test_nothing_tells_of_a_forgotten_picture(world: World, store: Store) -> Non
         assert kept in left, kept
     assert forget(store, "secret.jpg").counts["job"] == 0
     check(store)
+
+
+def raw(store: Store) -> bytes:
+    """All bytes of the database's own files, of which a server's log is none."""
+    with store.reading() as connection:
+        if connection.dialect.name == "sqlite":
+            place = Path(str(connection.engine.url.database))
+            return b"".join(path.read_bytes() for path in place.parent.glob(f"{place.name}*"))
+        connection.exec_driver_sql("CHECKPOINT")  # what lies in its memory is written
+        folder = connection.exec_driver_sql("SHOW data_directory").scalar_one()
+        number = connection.exec_driver_sql("SELECT oid FROM pg_database WHERE datname = current_database()")
+        return b"".join(path.read_bytes() for path in Path(folder, "base", str(number.scalar_one())).iterdir())
+
+
+def test_no_file_of_the_database_holds_a_forgotten_word(world: World, store: Store) -> None:
+    """Neither as a key of the full-text index, nor in what is free in a page."""
+    secret_batch(world, store)
+    world.submit(*(f"{number}.jpg" for number in range(200)))
+    world.finish(*(answer(claim, pictures=(OTHER,)) for claim in world.claim()))
+    store.housekeeping.scrub()  # as a server does now and then: what is common is known
+    traces = (b"secret.jpg", b"alias.jpg", b"What is alias", b"sphinx", READ.sha256)
+    assert [trace for trace in traces if trace not in raw(store)] == []
+    forget(store, "secret.jpg")
+    assert [trace for trace in traces if trace in raw(store)] == []
+    assert b"other.jpg" in raw(store)
+    assert [row.text for row in store.views.answers("cat", limit=1)] == ["a cat"]
+
+
+@pytest.mark.parametrize("backend", ["postgres"], indirect=True)
+def test_a_table_that_others_hold_is_written_anew_the_next_time(
+    world: World, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scrubbing, "PATIENCE_S", 0.05)
+    secret_batch(world, store)
+    store.housekeeping.mark()
+    with store._engine.connect() as reader:
+        reader.execute(sa.select(t.answers.c.id)).all()
+        assert not store.housekeeping.scrub()
+        assert store.housekeeping.is_marked()
+    assert store.housekeeping.scrub()
+    assert not store.housekeeping.is_marked()
 
 
 @pytest.mark.parametrize("how", ["digest", "folder"])

@@ -15,7 +15,7 @@ from pipeline import tables
 from pipeline.errors import SetupError, UsageError
 from pipeline.export import EXPORTERS, export, format_of
 from pipeline.export.files import replacing, sweep
-from pipeline.export.order import Order
+from pipeline.export.order import Order, Tally
 from pipeline.export.texts import portable
 from pipeline.store.views import Views
 from tests import seeding
@@ -150,6 +150,20 @@ def test_an_exception_leaves_the_old_file(tmp_path: Path) -> None:
         file.write("half")
         raise RuntimeError
     assert (out.read_text(), os.listdir(tmp_path)) == ("old", ["out"])
+
+
+@pytest.mark.parametrize(("format", "aside"), [("jsonl", 0), ("csv", 6), ("txt", 3), ("coco", 0)])
+def test_it_tells_how_far_it_is(views: Views, tmp_path: Path, format: str, aside: int) -> None:
+    told: list[tuple[int, int, int]] = []
+
+    def tell(tally: Tally) -> None:
+        told.append((tally.read, tally.aside, tally.placed))
+
+    export(views.items("first"), format, to(tmp_path / "out"), tell=tell)
+    read = [step[0] for step in told if not step[2]]
+    assert read == list(range(views.count("first") + 1))
+    assert told == sorted(told)
+    assert told[-1] == (6, aside, aside)
 
 
 def test_a_clean_exit_replaces_it_at_once(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ForbiddenPath, ImageMissing, ImageTooLarge, ImageUnreadable
-from workers.reading import Contents, read
+from pipeline.files import Contents
+from workers.reading import read
 
 
 def contents(path: Path, *, max_bytes: int = 1000, roots: list[Path] | None = None) -> Contents:

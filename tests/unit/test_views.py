@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +17,20 @@ from pipeline.store.views import Views
 from tests import seeding
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[sa.Engine]:
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 'world.db'}")
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("seeded") / "world.db"
+    engine = sa.create_engine(f"sqlite:///{path}")
     tables.metadata.create_all(engine)
     with engine.begin() as connection:
         seeding.world(connection)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def engine(seeded: Path, tmp_path: Path) -> Iterator[sa.Engine]:
+    engine = sa.create_engine(f"sqlite:///{shutil.copy(seeded, tmp_path)}")
     yield engine
     engine.dispose()
 
@@ -181,6 +190,35 @@ def test_where(views: Views, where: list[str], ids: list[int]) -> None:
     assert [row.id for row in views.answers(where=where, history=True)] == ids
 
 
+def test_where_by_the_name_of_a_question(engine: sa.Engine, views: Views) -> None:
+    """A job is asked for under several names, in one batch and in others."""
+    with engine.begin() as connection:
+        for batch, row, ask, name in ((1, 1, 0, "animal"), (1, 1, 1, "color"), (1, 4, 0, "pet"), (2, 0, 0, "thing")):
+            place = {"batch_id": batch, "row_no": row, "ask_no": ask}
+            connection.execute(tables.batch_items.update().filter_by(**place).values(name=name))
+
+    def jobs(*where: str, batch: str | None = None) -> list[int]:
+        return [row.job for row in views.answers(where=where, batch=batch)]
+
+    def places(*where: str) -> list[tuple[int | None, int | None]]:
+        return [(item.row, item.ask) for item in views.items("first", where=where)]
+
+    assert jobs("name=animal") == jobs("name=thing") == jobs("name=thing", "name!=color") == [1]
+    assert jobs("name!=thing") == [2]
+    assert jobs("name=thing", batch="first") == []
+    assert jobs("name!=thing", batch="first") == [2, 1]
+    assert jobs("name=pet", batch="first") == [1]
+    assert places("name=pet") == [(4, 0)]
+    assert places("name!=pet", "name!=color") == [(0, 0), (1, 0), (2, 0), (3, 0)]
+    assert [item.job for item in views.items(where=["name=color"])] == [3]
+    assert [item.job for item in views.items(where=["name!=color"])] == [1, 2, 4, 5]
+    assert [item.job for item in views.failed(where=["name=color"])] == [3]
+    assert [item.job for item in views.failed(batch="first", where=["name!=color"])] == [None]
+    assert list(views.ended("first", where=["name=color"])) == [(3, State.FAILED)]
+    with pytest.raises(UsageError, match="name is neither more nor less"):
+        views.answers(where=["name>a"])
+
+
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_field_can_be_asked_in_every_listing(views: Views, name: str) -> None:
     value = {"created": "2026-01-01", "cached": "yes", "build": "current"}.get(name, "1")
@@ -271,7 +309,10 @@ FIRST = ("SCAN answers", "SEARCH answers USING INTEGER PRIMARY KEY", "SCAN answe
 """what a page begins with: newest first as they lie, or as the index of words gives them"""
 
 
-@pytest.mark.parametrize("asked", [{}, {"history": True}, {"where": ["precision=int4"]}, {"containing": "cat"}])
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"history": True}, {"where": ["precision=int4"]}, {"where": ["name=animal"]}, {"containing": "cat"}],
+)
 def test_the_first_page_of_answers_needs_no_sort(engine: sa.Engine, views: Views, asked: dict[str, object]) -> None:
     plans: list[list[str]] = []
 

@@ -1,4 +1,4 @@
-"""workers.members: members are found where they lie, once their archive has been looked through."""
+"""pipeline.archives.lookup: members are found where they lie, once their archive has been looked through."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.archives import lookup
+from pipeline.archives.lookup import Archives
 from pipeline.archives.tars import Tar
 from pipeline.errors import ForbiddenPath, ImageMissing, ImageTooLarge, ImageTruncated, ImageUnreadable
+from pipeline.files import Contents
 from tests.archives import Files, add, tar, zipped
-from workers import members
-from workers.members import Archives
-from workers.reading import Contents
 
 FILES = {f"{number}.jpg": b"%d" % number * 10 for number in range(20)}
 
@@ -109,7 +109,7 @@ def test_an_archive_that_was_replaced_is_looked_through_anew(tmp_path: Path) -> 
 
 
 def test_few_are_remembered(tmp_path: Path, headers: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = [tar(tmp_path / f"{number}.tar", FILES) for number in range(members.REMEMBERED + 1)]
+    paths = [tar(tmp_path / f"{number}.tar", FILES) for number in range(lookup.REMEMBERED + 1)]
     archives = Archives()
     for path in paths:
         get(archives, path, "19.jpg")
@@ -118,7 +118,7 @@ def test_few_are_remembered(tmp_path: Path, headers: list[int], monkeypatch: pyt
     assert len(headers) == 1
     get(archives, paths[0], "0.jpg")
     assert len(headers) == 3, "it was forgotten"
-    monkeypatch.setattr(members, "MOST_PLACES", 30)
+    monkeypatch.setattr(lookup, "MOST_PLACES", 30)
     get(archives, paths[1], "19.jpg")
     get(archives, paths[-1], "0.jpg")
     headers.clear()

@@ -10,8 +10,7 @@ from pipeline import archives
 from pipeline.archives.contents import broken, read_member
 from pipeline.archives.members import ArchiveBroken, Layout, Member
 from pipeline.errors import ImageMissing
-from pipeline.files import opened
-from workers.reading import Contents
+from pipeline.files import Contents, opened
 
 REMEMBERED = 8
 """archives: a worker's jobs come from one or two at a time"""
