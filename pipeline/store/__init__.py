@@ -6,21 +6,17 @@ The methods are thin; what happens is in the modules beside this one, as functio
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from pipeline.complaints import translated
-from pipeline.database import WRITES
 from pipeline.jobs import Answer, BatchState, CacheHit, Claim, Failure, Item, Lane, State
 from pipeline.owner import Owner
 from pipeline.store import (
     batches,
     builds,
     claims,
-    dialects,
     endings,
     followups,
     leases,
@@ -32,6 +28,7 @@ from pipeline.store import (
 )
 from pipeline.store.reviews import Outcome, Review
 from pipeline.store.rows import VerificationRow
+from pipeline.store.transactions import Transactions
 from pipeline.store.values import (
     Added,
     AliasRow,
@@ -64,8 +61,8 @@ class Store:
 
     def __init__(self, engine: sa.Engine, *, clock: Callable[[], float] | None = None) -> None:
         self._engine = engine
-        self._writer = engine.execution_options(**{WRITES: True})
-        self._clock = clock
+        parts = self._transactions = Transactions(engine, clock)
+        self.reading, self._writing, self.now = parts.reading, parts.writing, parts.now
         self._prompts = claims.Prompts()
         self._follows = False  # whether answers may lead to other questions, when that was looked at last
 
@@ -73,24 +70,7 @@ class Store:
         """Close the connections. The store can be used again; it opens new ones."""
         self._engine.dispose()
 
-    # --- transactions ----------------------------------------------------------------------------
-
-    @contextmanager
-    def reading(self) -> Iterator[sa.Connection]:
-        """A transaction that only reads."""
-        with translated(self._engine.url), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _writing(self, *, alone: bool = False, may_be_lost: bool = False) -> Iterator[tuple[sa.Connection, float]]:
-        """A transaction that writes, and its time. `alone`: no other changes what batches want meanwhile."""
-        with translated(self._engine.url), self._writer.begin() as connection:
-            now = dialects.begin(connection, alone=alone, may_be_lost=may_be_lost)
-            yield connection, now if self._clock is None else self._clock()
-
-    def now(self, connection: sa.Connection) -> float:
-        """The time: the injected clock's, else the database's own."""
-        return self._clock() if self._clock is not None else dialects.now(connection)
+    # --- its parts -------------------------------------------------------------------------------
 
     @functools.cached_property
     def views(self) -> Views:
@@ -104,14 +84,14 @@ class Store:
         """What watchers know of their folders."""
         from pipeline.store.watches import Watches
 
-        return Watches(self._engine, self.reading, self._writing, self.now)
+        return Watches(self._transactions)
 
     @functools.cached_property
     def housekeeping(self) -> Housekeeping:
         """What is old or unwanted, and goes."""
         from pipeline.store.housekeeping import Housekeeping
 
-        return Housekeeping(self.reading, self._writing, self.now, self._engine)
+        return Housekeeping(self._transactions)
 
     # --- batches ---------------------------------------------------------------------------------
 
@@ -173,21 +153,21 @@ class Store:
         """Clocks that start commands."""
         from pipeline.store.schedules import Schedules
 
-        return Schedules(self.reading, self._writing, self.now)
+        return Schedules(self._transactions)
 
     @functools.cached_property
     def firings(self) -> Firings:
         """What became of each of their times."""
         from pipeline.store.firings import Firings
 
-        return Firings(self.reading, self._writing, self.now)
+        return Firings(self._transactions)
 
     @functools.cached_property
     def notices(self) -> Notices:
         """Who is told that batches have ended."""
         from pipeline.store.notices import Notices
 
-        return Notices(self.reading, self._writing, self.now)
+        return Notices(self._transactions)
 
     # --- tickets ---------------------------------------------------------------------------------
 

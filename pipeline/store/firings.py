@@ -8,8 +8,7 @@ Each arrow is one conditional UPDATE: of any number of programs that try, one su
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,6 +18,7 @@ import sqlalchemy as sa
 from pipeline.errors import ScheduleUnread
 from pipeline.schedules.rule import Missed, Overlap, Rule
 from pipeline.store.dialects import insert, plain
+from pipeline.store.transactions import Part
 from pipeline.store.wanted import UNFINISHED
 from pipeline.tables import batch_items, batches, firings, schedules
 
@@ -71,16 +71,8 @@ _WAITING = (
 _SILENT = sa.select(firings).where(firings.c.outcome == Outcome.RUNNING, firings.c.alive <= sa.bindparam("since"))
 
 
-class Firings:
+class Firings(Part):
     """The firings of a store, as programs look after them. Each method is one transaction."""
-
-    def __init__(
-        self,
-        reading: Callable[[], AbstractContextManager[sa.Connection]],
-        writing: Callable[[], AbstractContextManager[tuple[sa.Connection, float]]],
-        clock: Callable[[sa.Connection], float],
-    ) -> None:
-        self._reading, self._writing, self._clock = reading, writing, clock
 
     def fire(self) -> list[ScheduleUnread]:
         """Note the firings that are due, and take note of processes that have ended.
@@ -89,7 +81,7 @@ class Firings:
         """
         # Asked first without writing: this is called every second and rarely finds anything.
         with self._reading() as connection:
-            now = self._clock(connection)
+            now = self._now(connection)
             due = connection.execute(_DUE, {"now": now}).all()
             silent = connection.execute(_SILENT, {"since": now - SILENT_S}).all()
         for row in silent:

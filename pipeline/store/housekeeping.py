@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,23 +13,13 @@ from pipeline.locators import BLOB
 from pipeline.store import forgetting, pruning, scrubbing, space
 from pipeline.store.forgetting import Found, Wanted
 from pipeline.store.pruning import KINDS, STEP
+from pipeline.store.transactions import Part
 from pipeline.store.wanted import UNFINISHED
 from pipeline.tables import batches, job_images
 
-Reading = Callable[[], AbstractContextManager[sa.Connection]]
 
-
-class Writing(Protocol):
-    def __call__(self, *, alone: bool = ...) -> AbstractContextManager[tuple[sa.Connection, float]]: ...
-
-
-class Housekeeping:
+class Housekeeping(Part):
     """A store's way to remove things."""
-
-    def __init__(
-        self, reading: Reading, writing: Writing, now: Callable[[sa.Connection], float], engine: sa.Engine
-    ) -> None:
-        self._reading, self._writing, self._now, self._engine = reading, writing, now, engine
 
     def now(self) -> float:
         """The database's time."""

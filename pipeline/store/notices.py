@@ -7,8 +7,7 @@ Each arrow is one conditional UPDATE, so that of any number of programs one send
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.store.dialects import insert, plain
+from pipeline.store.transactions import Part
 from pipeline.tables import batches, notices
 
 LEASE_S = 900.0
@@ -59,16 +59,8 @@ _NOTICES = sa.select(notices, batches.c.name).join(batches, batches.c.id == noti
 _DUE = _NOTICES.where(notices.c.state.in_(_OPEN), notices.c.due <= sa.bindparam("now"), batches.c.finished.is_not(None))
 
 
-class Notices:
+class Notices(Part):
     """The notices of a store. Each method is one transaction."""
-
-    def __init__(
-        self,
-        reading: Callable[[], AbstractContextManager[sa.Connection]],
-        writing: Callable[[], AbstractContextManager[tuple[sa.Connection, float]]],
-        clock: Callable[[sa.Connection], float],
-    ) -> None:
-        self._reading, self._writing, self._clock = reading, writing, clock
 
     def want(self, batch: int, whom: Collection[tuple[Kind, str]]) -> None:
         """They are told when the batch ends; also those that were told when it ended before."""
@@ -83,7 +75,7 @@ class Notices:
         """What is to be sent now, of one batch or of all."""
         query = _DUE if batch is None else _DUE.where(notices.c.batch_id == batch)
         with self._reading() as connection:
-            return [_notice(row) for row in connection.execute(query, {"now": self._clock(connection)})]
+            return [_notice(row) for row in connection.execute(query, {"now": self._now(connection)})]
 
     def of(self, batch: str) -> Sequence[Notice]:
         """Who is told of a batch, and how that stands."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -14,6 +14,7 @@ from pipeline.errors import ScheduleTaken, ScheduleUnknown, ScheduleUnread
 from pipeline.schedules.rule import Rule
 from pipeline.store.dialects import insert
 from pipeline.store.firings import Outcome, at_work, enter
+from pipeline.store.transactions import Part
 from pipeline.tables import batches, firings, schedules
 
 
@@ -52,16 +53,8 @@ _FIRINGS = (
 )
 
 
-class Schedules:
+class Schedules(Part):
     """The schedules of a store. Each method is one transaction."""
-
-    def __init__(
-        self,
-        reading: Callable[[], AbstractContextManager[sa.Connection]],
-        writing: Callable[[], AbstractContextManager[tuple[sa.Connection, float]]],
-        clock: Callable[[sa.Connection], float],
-    ) -> None:
-        self._reading, self._writing, self._clock = reading, writing, clock
 
     def add(self, name: str, rule: Rule, spec: Mapping[str, Any]) -> None:
         """A new schedule, which fires from now on. Raises ScheduleTaken."""
@@ -106,7 +99,7 @@ class Schedules:
     def rows(self, upcoming: int = 3) -> list[ScheduleRow]:
         """All of them, by name."""
         with self._reading() as connection:
-            now = self._clock(connection)
+            now = self._now(connection)
             found = connection.execute(sa.select(schedules).order_by(schedules.c.name)).all()
             return [_row(connection, row, now, upcoming) for row in found]
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 
 from pipeline.jobs import State
 from pipeline.store.dialects import insert
+from pipeline.store.transactions import Part, Transactions
 from pipeline.tables import batch_items, jobs, watched_files, watches
 
 
@@ -73,11 +73,6 @@ class Wait:
     since: float
 
 
-class Writing(Protocol):
-    def __call__(self, *, alone: bool = False) -> AbstractContextManager[tuple[sa.Connection, float]]: ...
-
-
-Reading = Callable[[], AbstractContextManager[sa.Connection]]
 Fields = watched_files.c
 _NAMES = tuple(name for name in WatchedFile.__slots__ if name != "asked_again")
 _FILE = tuple(Fields[name] for name in _NAMES)
@@ -95,11 +90,11 @@ _LACKS_ANSWERS = (
 _ASKED_AGAIN = sa.and_(Fields.state == FileState.FAILED, sa.or_(_IS_OPEN, sa.and_(_ASKED.exists(), ~_LACKS_ANSWERS)))
 
 
-class WatchedFiles:
+class WatchedFiles(Part):
     """The files of one watch. Their times are its watcher's own."""
 
-    def __init__(self, id: int, reading: Reading, writing: Writing) -> None:
-        self._reading, self._writing = reading, writing
+    def __init__(self, transactions: Transactions, id: int) -> None:
+        super().__init__(transactions)
         self._id, self._mine = id, Fields.watch_id == id
 
     # --- what is seen ----------------------------------------------------------------------------

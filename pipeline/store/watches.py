@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from pipeline.jobs import BatchState
 from pipeline.owner import Owner
 from pipeline.store.hardening import harden
-from pipeline.store.watched import Reading, WatchedFile, WatchedFiles, Writing, known
+from pipeline.store.transactions import Part
+from pipeline.store.watched import WatchedFile, WatchedFiles, known
 from pipeline.tables import batch_items, batches, watched_files, watches
 
 
@@ -29,17 +30,12 @@ class WatchRow:
     """by state"""
 
 
-class Watches:
+class Watches(Part):
     """The watches of a database."""
-
-    def __init__(
-        self, engine: sa.Engine, reading: Reading, writing: Writing, now: Callable[[sa.Connection], float]
-    ) -> None:
-        self._engine, self._reading, self._writing, self._now = engine, reading, writing, now
 
     def files(self, id: int) -> WatchedFiles:
         """What is known of a watch's files."""
-        return WatchedFiles(id, self._reading, self._writing)
+        return WatchedFiles(self._transactions, id)
 
     def of(self, locator: str) -> list[tuple[str, WatchedFile]]:
         """What the watches know of a file, by their names."""
