@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from pipeline.rerun import run_again
-from pipeline.store import Store
 from pipeline.store.watched import FileState
 from pipeline.watching import afterwards, taking
 from pipeline.watching.bringing import bring
@@ -20,18 +19,6 @@ from pipeline.watching.plan import After, Fate
 from pipeline.watching.reasons import WHY
 from tests.house import House, draw, draw_many, saying
 from tests.watched import Watch, answered, once
-
-
-@pytest.fixture
-def house(sqlite_store: Store) -> House:
-    return House(sqlite_store, max_num_seqs=16)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "in"
-    made.mkdir()
-    return made
 
 
 @pytest.mark.parametrize("inside", [False, True])

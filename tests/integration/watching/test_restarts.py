@@ -11,30 +11,12 @@ import pytest
 
 from pipeline.errors import SetupError
 from pipeline.owner import Owner
-from pipeline.store import Store
 from pipeline.store.watched import FileState
 from pipeline.store.watches import Watches
 from pipeline.watching import holding
 from pipeline.watching.explaining import explain
 from tests.house import House, draw, draw_many
 from tests.watched import Watch, child, lines, once
-
-
-@pytest.fixture
-def house(sqlite_store: Store) -> House:
-    return House(sqlite_store, max_num_seqs=16)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "in"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def url(house: House) -> str:
-    return str(house.store._engine.url)
 
 
 def test_killed_and_started_again_it_neither_repeats_nor_forgets(house: House, folder: Path, url: str) -> None:

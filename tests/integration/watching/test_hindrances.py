@@ -12,30 +12,12 @@ from typing import Any
 import pytest
 
 from pipeline.errors import DatabaseFull
-from pipeline.store import Store
 from pipeline.store.watched import WatchedFiles
 from pipeline.watching.plan import After, Fate
 from pipeline.watching.reasons import WHY
 from tests.house import House, draw, saying
 from tests.pictures import WITHOUT_RIGHTS
 from tests.watched import Watch, answered, child, lines, once
-
-
-@pytest.fixture
-def house(sqlite_store: Store) -> House:
-    return House(sqlite_store, max_num_seqs=16)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "in"
-    made.mkdir()
-    return made
-
-
-@pytest.fixture
-def url(house: House) -> str:
-    return str(house.store._engine.url)
 
 
 def test_a_file_that_may_not_be_read_waits_until_it_may(house: House, folder: Path, url: str) -> None:
