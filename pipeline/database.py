@@ -12,7 +12,7 @@ import fcntl
 import functools
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from pipeline.complaints import IDLE_S, PATIENCE_S, shown, translated
 
 WRITES = "pixmill_writes"
 """execution option of connections whose transactions write"""
+COPY = "COPY"
+"""what a statement begins with that PostgreSQL is given rows for"""
 
 MOUNTS = mounts.TABLE
 _POSTGRES = ("postgres", "postgresql", "postgresql+psycopg")
@@ -131,6 +133,16 @@ def _postgres(place: sa.URL) -> sa.Engine:
         connection.execute(f"SET lock_timeout = '{PATIENCE_S:g}s'")
         connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S:g}s'")
         connection.commit()
+
+    @sa.event.listens_for(engine, "do_executemany")
+    def copy_rows(cursor: Any, statement: str, rows: Sequence[Sequence[Any]], _: object) -> bool:
+        """SQLAlchemy knows no COPY. Within its event an error is one of its own, like that of any other statement."""
+        if not statement.startswith(COPY):
+            return False
+        with cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+        return True
 
     return engine
 

@@ -13,9 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 import migrations
-from pipeline import database, errors
+from pipeline import database, errors, tables
 from pipeline.complaints import translated
 from pipeline.store import Store
+from pipeline.store.dialects import insert_rows
 from tests import servers
 from tests.pictures import WITHOUT_RIGHTS
 from tests.store_world import Clock, World
@@ -204,7 +205,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 UNPRIVILEGED = """
 import sys
-from pipeline import database, errors
+from pipeline import database, errors, tables
 from pipeline.store import Store
 try:
     database.prepare(sys.argv[1])
@@ -398,3 +399,14 @@ def test_a_program_that_stands_still_within_a_transaction_is_let_go(
     engine.dispose()
     other.dispose()
     postgres.drop(url)
+
+
+def test_rows_that_postgresql_refuses_are_an_error_of_sqlalchemy_s_also_when_they_are_copied(store: Store) -> None:
+    """Else nobody would know that a connection broke, and try again."""
+    twice = [(b"d" * 32, 1, 1, 1, "png", 1.0)] * 2
+    columns = ("sha256", "bytes", "width", "height", "format", "first_seen")
+    with pytest.raises(sa.exc.IntegrityError), store._writing() as (connection, _):
+        insert_rows(connection, tables.images, columns, twice)
+    with store._writing() as (connection, _):
+        insert_rows(connection, tables.images, columns, twice[:1])
+        assert connection.execute(sa.select(tables.images.c.format)).scalars().all() == ["png"]
