@@ -146,7 +146,8 @@ def by_digest(
         padded = (*digests, *[None] * ((1 << (len(digests) - 1).bit_length()) - len(digests)))
         return as_read(connection.exec_driver_sql(f"{text} IN ({', '.join('?' * len(padded))})", padded))
     order = " ORDER BY id FOR NO KEY UPDATE" if lock else ""
-    return as_read(connection.exec_driver_sql(f"{text} = ANY(%s){order}", (list(digests),)))
+    # In binary: as text an array of ten thousand takes nine times as long to write and to read.
+    return as_read(connection.exec_driver_sql(f"{text} = ANY(%b){order}", (list(digests),)))
 
 
 def as_read(result: sa.CursorResult[Any]) -> list[Values]:
