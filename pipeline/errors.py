@@ -115,12 +115,22 @@ class ModelChanged(SetupError):
     If the change is meant, run: pixmill models alias {alias} {path}"""
 
 
+class ModelChangedMeanwhile(SetupError):
+    """The files of the model in {path} have changed since this program looked at them, so nothing more is asked.
+    Run the same command again to ask what is there now."""
+
+
 class ModelNameUnfit(UsageError):
-    """{name!r} cannot be a model's name: {why}."""
+    """{name!r} cannot be a model's name: {why}. Choose another, with --name where a command makes one up."""
 
 
 class ModelNameTaken(SetupError):
     """{path} is there already and is no model. Move it away, or choose another name with --name."""
+
+
+class ModelNameOther(SetupError):
+    """The name {name!r} has a model from {known} already, and this would be one from {source}.
+    Choose another name with --name, or remove that model first: pixmill models rm {name}"""
 
 
 class ModelInUse(SetupError):
@@ -220,6 +230,11 @@ class NotInCatalogue(UsageError):
 
 class NoReadyBuild(SetupError):
     """There is no ready OpenVINO build of {name}{why}. Make one: pixmill models convert {repo}"""
+
+
+class BuildIncomplete(SetupError):
+    """The build in {repo} is not whole: {missing} missing there. Nothing was fetched. Choose another --revision,
+    or another repository."""
 
 
 class RepoUnknown(SetupError):

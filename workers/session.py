@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 
 from pipeline.display import counted, duration, number
 from pipeline.jobs import BatchState
-from pipeline.models import Model, register
-from pipeline.models.builds import find_model
+from pipeline.models import Model, use
 from pipeline.options import EngineOptions
 from pipeline.progress import Progress
 from pipeline.settings import Settings
@@ -172,7 +171,7 @@ class Session:
 def session(settings: Settings, store: Store, engine: EngineOptions, *, quiet: bool = False) -> Iterator[Session]:
     """A session with the settings' model; progress is shown as long as it lasts."""
     with Progress(quiet=quiet) as progress:
-        model = register(store, find_model(settings.model, settings.home), tell=progress.note)
+        model = use(store, settings.model, settings.home, tell=progress.note)
         config = WorkerConfig.of(settings, model.path, engine)
         yield Session(store=store, model=model, config=config, progress=progress, unverified=engine.unverified)
 

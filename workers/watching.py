@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.models import register, to_ask
-from pipeline.models.builds import find_model
+from pipeline.models import to_ask, use
 from pipeline.options import EngineOptions, Terms
 from pipeline.owner import Owner
 from pipeline.prompts import Defaults, Form
@@ -183,7 +182,7 @@ def _answerer(
         alias, defaults = to_ask(store, settings.model, settings.home, tell=say)
         queue = broker.CeleryQueue(broker.app(settings), alias)
         return Sending(store=store, queue=queue, model=alias, clock=clock, tell=tell), alias, defaults
-    model = register(store, find_model(settings.model, settings.home), tell=say)
+    model = use(store, settings.model, settings.home, tell=say)
     config = WorkerConfig.of(settings, model.path, order.engine)
 
     def start() -> Worker:

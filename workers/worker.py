@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from pipeline import blobs
-from pipeline.models import Model
+from pipeline.models import Model, builds
 from pipeline.options import EngineOptions
 from pipeline.owner import Owner
 from pipeline.remote.fetcher import FetchLimits
@@ -51,6 +51,7 @@ class WorkerConfig:
             # NPUs have no paged attention, which continuous batching needs.
             engine="serial" if settings.device.startswith("NPU") else "batching",
             model=str(model),
+            stamp=builds.stamp(model),
             device=settings.device,
             device_config=options.device_config,
             max_num_seqs=options.max_num_seqs,

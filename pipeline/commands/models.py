@@ -66,7 +66,7 @@ def show(name: str, as_json: bool) -> None:
     with open_to_read(settings) as store:
         row = _row(store, name, settings.home)
         verified = store.verifications(bytes.fromhex(row.build.digest))
-    told = manifest(Path(row.build.path))
+    told = _told(row.build)
     if as_json:
         known = {"knows": told.get("knows"), "accuracy": told.get("accuracy"), "verified": verified}
         echo_json({"alias": row.alias, "build": row.build, "answers": row.answers, "updated": row.updated, **known})
@@ -82,6 +82,7 @@ def alias(name: str, directory: Path) -> None:
 
     Answers that another build gave under that name stay, and say so.
     """
+    staging.check_name(name)
     settings = read_settings()
     with open_store(settings) as store:
         build = register(store, find_model(str(directory), settings.home), alias=name)
@@ -119,12 +120,12 @@ def _list_catalogue(*, as_json: bool) -> None:
 def _removable(name: str, settings: Settings) -> Path:
     """The folder of a model that goes by its name, or of which there is only what a stopped pull left."""
     path = settings.models / name
-    if not staging.left(settings.models, name):
-        place = find_model(name, settings.home)
-        if place.alias is None:
-            raise ModelNotOurs(name=name, why=f"is a directory, not the name of a model in {settings.models}")
-        if not path.is_dir():
-            raise ModelNotOurs(name=name, why="comes with Pixmill")
+    if path.name == name and staging.left(settings.models, name):
+        return path
+    if find_model(name, settings.home).alias is None:
+        raise ModelNotOurs(name=name, why=f"is a directory, not the name of a model in {settings.models}")
+    if not path.is_dir():
+        raise ModelNotOurs(name=name, why="comes with Pixmill")
     return path
 
 
@@ -145,6 +146,12 @@ def _row(store: Store, name: str, home: Path) -> ModelRow:
     del facts["stamp"]
     build = BuildRow(**facts | {"digest": facts["digest"].hex()})
     return ModelRow(alias=name, build=build, answers=0, updated=None)
+
+
+def _told(build: BuildRow) -> Mapping[str, Any]:
+    """The build's manifest; nothing where another build lies there by now."""
+    told = manifest(Path(build.path))
+    return told if told.get("hash", build.digest) == build.digest else {}
 
 
 def _lines(row: ModelRow, told: Mapping[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,11 @@ class Model:
     path: Path
     family: str
     defaults: Defaults
+
+
+def use(store: Store, name: str | None, home: Path, *, tell: Callable[[str], None] = lambda text: None) -> Model:
+    """The model that a person named, registered: a name here, an alias of a directory, or a directory itself."""
+    return register(store, _find(store, name, home), tell=tell)
 
 
 def register(
@@ -62,16 +68,26 @@ def to_ask(
     """The alias for jobs of a model that is here, or that workers elsewhere have used; and what suits it."""
     row = store.alias(name) if name and not builds.named(name, home) else None
     if row is None or name is None:
-        model = register(store, builds.find_model(name, home), tell=tell)
+        model = use(store, name, home, tell=tell)
         return model.alias, model.defaults
     family = store.views.model(name).build.family
     return name, FAMILIES[family].defaults if family in FAMILIES else Defaults()
 
 
+def _find(store: Store, name: str | None, home: Path) -> builds.ModelPlace:
+    """An alias's build is looked for where it was last seen; `register` sees whether it is there still."""
+    if name and not builds.named(name, home) and (row := store.alias(name)) and os.path.isdir(row.path):
+        return builds.ModelPlace(alias=name, path=Path(row.path))
+    return builds.find_model(name, home)
+
+
 def _defaults(path: Path, family: str) -> Defaults:
     """What the build's manifest wants to be asked, else what suits its family."""
     usual = FAMILIES[family].defaults if family in FAMILIES else Defaults()
-    return replace(usual, **builds.manifest(path).get("defaults", {}))
+    try:
+        return replace(usual, **builds.manifest(path).get("defaults") or {})
+    except TypeError as error:
+        raise ModelBroken(path=path, why=f"its {builds.MANIFEST} has defaults that are unknown here") from error
 
 
 def _read(store: Store, path: Path, tell: Callable[[str], None]) -> KnownBuild:

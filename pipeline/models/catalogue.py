@@ -146,6 +146,16 @@ CHECKPOINTS: Mapping[str, Checkpoint] = {
 }
 
 
+def way(name: str) -> str | None:
+    """The command that brings a published model here: its ready build is pulled, any other is converted."""
+    if any(name in checkpoint.builds.values() for checkpoint in CHECKPOINTS.values()):
+        return "pull"
+    checkpoint = find(name)
+    if checkpoint is None:
+        return None
+    return "pull" if checkpoint.builds and name == checkpoint.name else "convert"
+
+
 def find(name: str) -> Checkpoint | None:
     """A checkpoint by its name or its repository."""
     if name in CHECKPOINTS:

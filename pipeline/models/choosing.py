@@ -38,6 +38,8 @@ class Asked:
             raise UsageError(detail="A --recipe says how wide all weights are: leave it out, or the flags beside it.")
         if self.weight_format in ("fp16", "fp32"):
             self._refuse_for_others("int4", self.weight_format)
+            if self.sym:
+                raise UsageError(detail=f"--sym is for int4 and int8, not for {self.weight_format}.")
             return RECIPES[self.weight_format]
         return self._own() if self._is_own else _named(self.recipe or _usual(family))
 

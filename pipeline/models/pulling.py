@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import ModelBroken, NoReadyBuild, NotInCatalogue, UsageError
+from pipeline.errors import BuildIncomplete, ModelBroken, NoReadyBuild, NotInCatalogue, UsageError
 from pipeline.models import builds, ir, manifest
 from pipeline.models.builds import LANGUAGE, MANIFEST
 from pipeline.models.catalogue import CHECKPOINTS
@@ -42,9 +42,12 @@ def pull(models: Path, hub: Hub, wanted: Wanted, tell: Tell) -> tuple[Snapshot, 
     snapshot = hub.look(wanted.repo, wanted.revision)
     if not snapshot.has(LANGUAGE):
         raise NoReadyBuild(name=wanted.repo, repo=wanted.repo, why=f": it has no {LANGUAGE}")
+    if missing := [name for name in builds.needed() if not snapshot.has(name)]:
+        raise BuildIncomplete(repo=wanted.repo, missing=builds.listed(missing))
     if _is_there(models / wanted.name, snapshot):
         sweep(models, wanted.name)
         return snapshot, True
+    builds.check_free(models, wanted.name, wanted.repo)
     with staged(models, wanted.name, needs=snapshot.size, resume=True) as folder:
         _begin(folder, snapshot)
         hub.fetch(snapshot, folder, lambda done: tell(done, snapshot.size))

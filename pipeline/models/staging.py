@@ -26,7 +26,7 @@ LONGEST = 100
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _DEVICE = re.compile(r"(CPU|GPU|NPU|AUTO|MULTI|HETERO|BATCH)(\.\d+)?", re.IGNORECASE)
-_LOCK = ".lock"
+_LOCK, _LOG = ".lock", ".log"
 _ASIDE = "~old"  # in no name
 
 Swap = Callable[[Path, Path], bool]
@@ -103,7 +103,7 @@ def sweep(models: Path, name: str) -> None:
 
 def restore(models: Path, name: str) -> None:
     """Give a build its name back if the program was killed while it stood aside. Costs one look otherwise."""
-    if os.path.lexists(models / STAGING / f"{name}{_ASIDE}"):
+    if not _unfit(name) and os.path.lexists(models / STAGING / f"{name}{_ASIDE}"):
         try:
             with _held(_place(models, name)):
                 return  # whoever gets the lock has put things right
@@ -124,8 +124,8 @@ def _unfit(name: str) -> str | None:
         return f"it is longer than {LONGEST} characters"
     if _DEVICE.fullmatch(name):
         return "it is a device's name"
-    if name.endswith(_LOCK):
-        return f"names that end with {_LOCK} are taken"
+    if name.endswith((_LOCK, _LOG)):
+        return f"names that end with {_LOCK} or {_LOG} are taken"
     return None
 
 

@@ -110,15 +110,25 @@ def test_code_of_a_checkpoint_is_not_run_unasked(pixmill: Program, checkpoint: C
 
 
 def test_a_failed_conversion_leaves_the_old_build_and_its_log(
-    pixmill: Program, converted: Callable[[str], Path], checkpoint: Checkpoint, tmp_path: Path
+    pixmill: Program, converted: Callable[[str], Path], checkpoint: Checkpoint
 ) -> None:
     before = builds.hashes(converted("llava"))
-    broken = Path(shutil.copytree(checkpoint("llava"), tmp_path / "llava"))
-    weights = broken / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1000])
-    said = pixmill("models", "convert", broken, code=1)
+    weights = checkpoint("llava") / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:1000])
+    said = pixmill("models", "convert", checkpoint("llava"), code=1)
+    weights.write_bytes(whole)
     assert "could not be converted" in said.err
     log = Path(said.err.rsplit(" ", 1)[-1].strip())
     assert "Traceback" in log.read_text()
     assert builds.hashes(pixmill.home / "models" / "llava") == before
     assert not (log.parent / "llava").exists()
+
+
+def test_a_checkpoint_does_not_take_the_name_of_another_s_build(
+    pixmill: Program, converted: Callable[[str], Path], checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    converted("llava")
+    other = Path(shutil.copytree(checkpoint("llava"), tmp_path / "llava"))
+    said = pixmill("models", "convert", other, code=1)
+    assert f"The name 'llava' has a model from {checkpoint('llava')} already" in said.err

@@ -72,6 +72,16 @@ def test_code_is_trusted_only_at_a_commit_that_was_named(hub: HubServer) -> None
     find_checkpoint(REPO, COMMIT).check_code(family, trusted=True)
 
 
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [("openvino_language_model.xml", "is an OpenVINO build already"), ("README.md", "has no weights")],
+)
+def test_what_has_nothing_to_convert_is_refused(tmp_path: Path, file: str, sentence: str) -> None:
+    (tmp_path / file).touch()
+    with pytest.raises(UsageError, match=sentence):
+        find_checkpoint(str(tmp_path), None).check_weights()
+
+
 def test_what_is_nowhere_is_named(hub: HubServer, tmp_path: Path) -> None:
     with pytest.raises(RepoUnknown, match="nobody/nothing"):
         find_checkpoint("nobody/nothing", None)

@@ -6,12 +6,15 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.errors import SetupError
+from pipeline.errors import ModelChangedMeanwhile, SetupError
+from pipeline.models.builds import stamp
 from pipeline.prompts import Sampling
 from workers.child import Refused
 from workers.engine.client import Engine, EngineDied
@@ -21,9 +24,15 @@ Start = Callable[..., Engine]
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    pixels = os.memfd_create("pixels")
-    os.ftruncate(pixels, 4096)
+def pixels() -> Iterator[int]:
+    file = os.memfd_create("pixels")
+    os.ftruncate(file, 4096)
+    yield file
+    os.close(file)
+
+
+@pytest.fixture
+def start(pixels: int) -> Iterator[Start]:
     engines: list[Engine] = []
 
     def begin(stall_s: float = 60.0, model: str = "", engine: str = "fake", **script: Any) -> Engine:
@@ -34,7 +43,6 @@ def start() -> Iterator[Start]:
     yield begin
     for engine in engines:
         engine.close()
-    os.close(pixels)
 
 
 def request(id: int, question: str = "What?") -> Request:
@@ -106,6 +114,22 @@ def test_a_death_fails_what_was_sent_and_a_new_process_answers(start: Start) -> 
         assert "SIGKILL" in str(died)
     until(engine, lambda: engine.child.ready is not None)
     assert engine.child.pid != first
+
+
+def test_an_engine_that_starts_again_on_other_files_is_asked_nothing(pixels: int, tmp_path: Path) -> None:
+    weights = tmp_path / "openvino_language_model.bin"
+    weights.write_bytes(b"old")
+    config = EngineConfig(engine="fake", model=str(tmp_path), stamp=stamp(tmp_path))
+    with closing(Engine(config, pixels, stall_s=60.0)) as engine:
+        assert results(engine, [engine.submit(request(1))])
+        weights.write_bytes(b"other")
+        assert results(engine, [engine.submit(request(2))]), "it holds what it has loaded"
+        assert engine.child.pid
+        os.kill(engine.child.pid, signal.SIGKILL)
+        lost = engine.submit(request(3))
+        with pytest.raises(ModelChangedMeanwhile, match=f"files of the model in {tmp_path} have changed"):
+            until(engine, lambda: False)
+        assert not lost.done() or lost.exception()
 
 
 def test_silence_with_work_inside_is_a_stall(start: Start) -> None:

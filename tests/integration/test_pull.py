@@ -98,6 +98,17 @@ def test_a_damaged_build_is_pulled_anew(go: Pull, models: Path, build: Path) -> 
     assert not go()[1] and same(build, models / "tiny")
 
 
+def test_a_repository_does_not_take_the_name_of_another_s_build(
+    go: Pull, models: Path, hub: HubServer, build: Path
+) -> None:
+    go()
+    hub.add("Somebody/tiny", build)
+    hub.served.clear()
+    with pytest.raises(errors.ModelNameOther, match=f"'tiny' has a model from {REPO} already"):
+        go("Somebody/tiny")
+    assert not hub.served and builds.manifest(models / "tiny")["source"] == REPO
+
+
 def test_a_broken_connection_goes_on_where_it_broke(go: Pull, models: Path, build: Path, hub: HubServer) -> None:
     size = (build / WEIGHTS).stat().st_size
     hub.cuts[WEIGHTS] = [2 * PIECE + 5, PIECE + 7]
@@ -202,13 +213,24 @@ def test_a_repository_without_a_build_is_refused_before_anything_is_fetched(
     assert not hub.served and not models.exists()
 
 
-def test_half_a_build_does_not_get_the_name(
+def test_half_a_build_is_seen_before_anything_is_fetched(
     go: Pull, models: Path, hub: HubServer, build: Path, tmp_path: Path
 ) -> None:
     half = Path(shutil.copytree(build, tmp_path / "half"))
     (half / "openvino_tokenizer.bin").unlink()
     hub.add("OpenVINO/Half", half)
-    with pytest.raises(errors.ModelBroken, match=r"openvino_tokenizer.bin is missing"):
+    with pytest.raises(errors.BuildIncomplete, match=r"OpenVINO/Half is not whole: openvino_tokenizer.bin is missing"):
+        go("OpenVINO/Half")
+    assert not hub.served and not models.exists()
+
+
+def test_what_only_its_family_needs_is_missed_when_it_is_here(
+    go: Pull, models: Path, hub: HubServer, tmp_path: Path
+) -> None:
+    half = make("minicpmv", tmp_path / "half")
+    (half / "openvino_resampler_model.bin").unlink()
+    hub.add("OpenVINO/Half", half)
+    with pytest.raises(errors.ModelBroken, match=r"openvino_resampler_model.bin is missing"):
         go("OpenVINO/Half")
     assert not (models / "tiny").exists()
 

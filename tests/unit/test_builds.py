@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ModelBroken, ModelMissing, ModelNotGiven, NoModelYet
+from pipeline.errors import ModelBroken, ModelMissing, ModelNameOther, ModelNotGiven, NoModelYet
 from pipeline.models import builds
 from tests.models import FAMILIES, make
 from workers.demo import INT4
@@ -51,6 +51,30 @@ def test_the_bundled_model_goes_by_its_name_unless_the_home_has_one(
     own = build.rename(build.with_name("demo"))
     assert builds.find_model("demo", tmp_path) == builds.ModelPlace(alias="demo", path=own)
     assert builds.find_model("./demo", tmp_path) == builds.ModelPlace(alias=None, path=tmp_path / "demo")
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("internvl2-1b", "pull"),
+        ("OpenVINO/InternVL2-1B-int8-ov", "pull"),
+        ("qwen2-vl-2b", "convert"),
+        ("OpenGVLab/InternVL2-1B", "convert"),
+    ],
+)
+def test_a_published_model_that_is_not_here_is_said_to_be_there(tmp_path: Path, name: str, way: str) -> None:
+    with pytest.raises(ModelMissing, match=f"To get {name}: pixmill models {way} {name}$"):
+        builds.find_model(name, tmp_path)
+
+
+def test_a_name_that_no_folder_can_have_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissing, match=r"With Pixmill comes: demo\.$"):
+        builds.find_model("a" * 300, tmp_path)
+
+
+def test_a_directory_beside_one_that_ends_like_ours_is_found(build: Path, tmp_path: Path) -> None:
+    build.with_name("tiny~old").mkdir()
+    assert builds.find_model(str(build), tmp_path / "elsewhere").path == build
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -134,3 +158,33 @@ def test_precision_is_counted_in_the_weights(build: Path) -> None:
     assert facts.precision == "int4"
     assert facts.recipe == {"mode": "int4_asym", "group_size": "64"}
     assert facts.tools == {"nncf": "3.4.0"}
+
+
+def test_what_tools_keep_hidden_beside_a_build_is_no_part_of_it(build: Path) -> None:
+    before, stamp = builds.hashes(build), builds.stamp(build)
+    for name in (".git/index", ".cache/huggingface/download/config.json.metadata", ".gitattributes"):
+        (build / name).parent.mkdir(parents=True, exist_ok=True)
+        (build / name).write_text("new each time")
+    assert (builds.hashes(build), builds.stamp(build)) == (before, stamp)
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ("openvino_model.xml", "as those have that see no pictures"),
+        ("model-00001-of-00002.safetensors", "it is a checkpoint. Make a build of it: pixmill models convert /"),
+    ],
+)
+def test_a_folder_that_is_another_kind_of_model_is_told_apart(tmp_path: Path, file: str, sentence: str) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2_vl"}')
+    (tmp_path / file).touch()
+    with pytest.raises(ModelBroken, match=sentence):
+        builds.check_files(tmp_path)
+
+
+def test_a_name_is_renewed_from_the_same_place_only(build: Path) -> None:
+    (build / "pixmill.json").write_text('{"source": "Org/One"}')
+    builds.check_free(build.parent, "tiny", "Org/One")
+    builds.check_free(build.parent, "free", "Org/Other")
+    with pytest.raises(ModelNameOther, match=r"'tiny' has a model from Org/One already, .* one from Org/Other"):
+        builds.check_free(build.parent, "tiny", "Org/Other")

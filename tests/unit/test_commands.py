@@ -13,6 +13,7 @@ import pytest
 from pipeline import database
 from pipeline.cli import main
 from pipeline.display import size
+from pipeline.models import manifest
 from pipeline.models.staging import staged
 from tests import seeding
 from tests.models import make
@@ -274,6 +275,16 @@ def test_a_model_that_no_job_named_yet_is_shown_from_its_files(home: Path, pixmi
     assert "There is no model 'tinny'" in (pixmill("models", "show", "tinny", code=1) + pixmill.err)
 
 
+def test_a_manifest_tells_of_its_own_build_only(home: Path, pixmill: Screen) -> None:
+    folder = make("llava", home / "models" / "tiny")
+    manifest.write(folder, {"knows": ["Shapes."]})
+    pixmill("models", "alias", "tiny", str(folder))
+    assert pixmill.json("models", "show", "tiny")["knows"] == ["Shapes."]
+    make("llava", folder, seed=1)
+    manifest.write(folder, {"knows": ["Letters."]})
+    assert pixmill.json("models", "show", "tiny")["knows"] is None, "the alias stands for the first build still"
+
+
 def test_removing_a_model(home: Path, pixmill: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make("llava", home / "models" / "tiny")
     pixmill("models", "alias", "tiny", str(folder))
@@ -294,14 +305,22 @@ def test_removing_what_a_stopped_pull_left(home: Path, pixmill: Screen) -> None:
     assert not folder.exists()
 
 
+def test_an_alias_is_a_name_that_a_model_may_have(home: Path, pixmill: Screen) -> None:
+    folder = make("llava", Path("mine").absolute())
+    for name in ("CPU", "a b", ""):
+        pixmill("models", "alias", name, str(folder), code=2)
+        assert f"{name!r} cannot be a model's name" in pixmill.err
+    assert not pixmill("models", "ls", "--json")
+
+
 def test_what_is_not_removed(home: Path, pixmill: Screen) -> None:
     folder, mine = make("llava", home / "models" / "tiny"), make("llava", Path("mine").absolute())
     pixmill("models", "rm", "demo", code=1)
     assert "demo comes with Pixmill, so Pixmill does not remove it" in pixmill.err
     pixmill("models", "rm", "mine", code=1)
     assert "mine is a directory, not the name of a model" in pixmill.err
-    pixmill("models", "rm", "./mine", code=2)
-    assert "'./mine' cannot be a model's name" in pixmill.err
+    pixmill("models", "rm", "./mine", code=1)
+    assert "./mine is a directory, not the name of a model" in pixmill.err
     with pytest.raises(KeyboardInterrupt), staged(home / "models", "tiny", needs=1):
         pixmill("models", "rm", "tiny", "--yes", code=1)
         assert "Another pixmill is making or removing" in pixmill.err

@@ -65,12 +65,26 @@ def test_a_processor_that_warps_says_so_in_the_engine_s_words(
     assert json.loads(config.read_text()) == {"size": mended}
 
 
-def test_an_export_that_fails_says_its_last_words_and_keeps_the_rest(tmp_path: Path) -> None:
+def test_an_export_that_fails_says_itslast_words_and_keeps_the_rest(tmp_path: Path) -> None:
     """The command line is not there in the runtime's environment: a failure like any other."""
     log = tmp_path / "log"
     with pytest.raises(ConversionFailed, match=r"No module named .* All that was said is in "):
         export.export(tmp_path, tmp_path / "out", [], log=log, tell=print)
     assert log.exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("  raise E(\nValueError: no such kind.\n\nYou can update it.\n", "ValueError: no such kind"),
+        ("KeyError: 1\n\nDuring it\nhub.errors.OSError: No file found.\n", "hub.errors.OSError: No file found"),
+        ("usage: optimum-cli\nno such option\n", "no such option"),
+        ("", "its process ended with 2"),
+    ],
+)
+def test_the_error_is_told_and_not_the_advice_after_it(tmp_path: Path, said: str, why: str) -> None:
+    (tmp_path / "log").write_text(said)
+    assert export.last_words(tmp_path / "log", 2) == why
 
 
 WRITES = """

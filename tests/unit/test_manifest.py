@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ModelBroken
-from pipeline.models import builds, manifest, register
+from pipeline.errors import ModelBroken, ModelMissing
+from pipeline.models import builds, manifest, register, use
 from pipeline.models.catalogue import BRIEFLY
 from pipeline.prompts import Defaults
 from pipeline.store import Store
@@ -67,3 +67,28 @@ def test_all_differences_are_counted(build: Path) -> None:
 def test_a_build_without_one_promises_nothing(tmp_path: Path) -> None:
     folder = make("llava", tmp_path)
     manifest.check(folder, builds.hashes(folder))
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"defaults": {"color": "blue"}}, "defaults that are unknown here"),
+        ({"defaults": 5}, r"defaults in its pixmill\.json is no object"),
+        ({"tools": ["nncf"]}, r"tools in its pixmill\.json is no object"),
+    ],
+)
+def test_a_manifest_that_somebody_spoiled_is_a_sentence(
+    build: Path, store: Store, facts: dict[str, object], sentence: str
+) -> None:
+    manifest.write(build, facts)
+    with pytest.raises(ModelBroken, match=sentence):
+        use(store, str(build), build)
+
+
+def test_an_alias_of_a_directory_is_used_by_its_name(build: Path, store: Store, tmp_path: Path) -> None:
+    register(store, builds.ModelPlace(alias=None, path=build), alias="mine")
+    found = use(store, "mine", tmp_path / "home")
+    assert (found.alias, found.path) == ("mine", build)
+    build.rename(tmp_path / "moved")
+    with pytest.raises(ModelMissing, match="no model 'mine'"):
+        use(store, "mine", tmp_path / "home")

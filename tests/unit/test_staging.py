@@ -155,7 +155,24 @@ def test_a_disk_that_fills_up_is_a_sentence(models: Path, old: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", ".hidden", "a/b", "/etc", "a b", "a\n", "ü", "~old", "-x", "GPU", "gpu.1", "it.lock", "a" * 101],
+    [
+        "",
+        ".",
+        "..",
+        ".hidden",
+        "a/b",
+        "/etc",
+        "a b",
+        "a\n",
+        "ü",
+        "~old",
+        "-x",
+        "GPU",
+        "gpu.1",
+        "it.lock",
+        "it.log",
+        "a" * 101,
+    ],
 )
 def test_names_that_no_model_can_have(models: Path, name: str) -> None:
     with pytest.raises(ModelNameUnfit), staged(models, name, needs=1):

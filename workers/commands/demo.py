@@ -8,7 +8,7 @@ import click
 
 from pipeline import listing, options
 from pipeline.context import open_store
-from pipeline.display import echo_json, table
+from pipeline.display import echo_json, table, things
 from pipeline.locators import Picture
 from pipeline.options import EngineOptions
 from pipeline.prompts import Ask
@@ -61,7 +61,7 @@ def demo(out: Path, scenes: int, seed: int, device: str | None, engine: EngineOp
 
 
 def draw(folder: Folder, tasks: list[Exercise], here: Session) -> None:
-    here.progress.note(f"Drawing {len(tasks):,} scenes in {folder.pictures}.")
+    here.progress.note(f"Drawing {things(len(tasks), 'scene')} in {folder.pictures}.")
     folder.draw(tasks)
     folder.tell(tasks)
 

@@ -10,8 +10,7 @@ import click
 from pipeline import listing, options
 from pipeline.context import open_store
 from pipeline.display import echo_json, note
-from pipeline.models import register
-from pipeline.models.builds import find_model
+from pipeline.models import use
 from pipeline.options import EngineOptions
 from pipeline.settings import read_settings
 
@@ -33,7 +32,7 @@ def verify(name: str, device: str | None, device_config: Mapping[str, str], as_j
 
     settings = read_settings({"model": name, "device": device})
     with open_store(settings) as store:
-        model = register(store, find_model(settings.model, settings.home), tell=note)
+        model = use(store, settings.model, settings.home, tell=note)
         note(f"Checking the files of {model.alias}, then its answers on {settings.device}.")
         check_files(model)
         config = WorkerConfig.of(settings, model.path, EngineOptions(device_config=device_config))

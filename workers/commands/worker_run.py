@@ -11,8 +11,7 @@ from pipeline import options
 from pipeline.context import open_store
 from pipeline.display import note
 from pipeline.jobs import Lane
-from pipeline.models import register
-from pipeline.models.builds import find_model
+from pipeline.models import use
 from pipeline.options import EngineOptions, Reach
 from pipeline.settings import read_settings
 from workers import cores
@@ -69,7 +68,7 @@ def run(
     patiently = while_starting()
     with ExitStack() as stack:
         store = patiently(lambda: stack.enter_context(open_store(settings)))
-        found = patiently(register, store, find_model(settings.model, settings.home), tell=note)
+        found = patiently(use, store, settings.model, settings.home, tell=note)
         config = WorkerConfig.of(settings, found.path, engine)
         config = replace(config, engine=replace(config.engine, cores=pinned))
         if not engine.unverified:

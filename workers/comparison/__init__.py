@@ -9,8 +9,7 @@ from pathlib import Path
 from pipeline.errors import UsageError
 from pipeline.evaluation import reading
 from pipeline.evaluation.truth import Truth
-from pipeline.models import Model, register
-from pipeline.models.builds import find_model
+from pipeline.models import Model, use
 from pipeline.options import EngineOptions
 from pipeline.questions import Questions
 from pipeline.settings import Settings
@@ -61,7 +60,7 @@ def comparison(
 ) -> Report | None:
     """Ask both models, one after the other, and hold their answers side by side; none if a person stopped it."""
     known = _truth(wish.gt, settings[0], tell) if wish.gt else None
-    models = [register(store, find_model(each.model, each.home), tell=tell) for each in settings]
+    models = [use(store, each.model, each.home, tell=tell) for each in settings]
     asked = wish.requests(store, settings[0], models[0], tell)
     asked.insist()
     sides: list[Side] = []

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pipeline.display import duration, size
 from pipeline.errors import ModelCompressed, NothingToCompress, RecipeNeedsData
-from pipeline.models import ir
-from pipeline.models.builds import MANIFEST
+from pipeline.models import builds, ir
 from pipeline.models.catalogue import FAMILIES
 from pipeline.models.recipes import Recipe
 
@@ -60,26 +59,17 @@ def check_recipe(recipe: Recipe) -> None:
 def needs(source: Path, recipe: Recipe) -> int:
     """Bytes that the compressed build takes at most."""
     shares = {xml.with_suffix(".bin"): SHARES[recipe.part(xml.stem).bits] for xml in ir.parts(source)}
-    return sum(round(file.stat().st_size * shares.get(file, 1.0)) for file in _files(source))
+    return sum(round(file.stat().st_size * shares.get(file, 1.0)) for _, file in builds.files(source))
 
 
 def copy_rest(source: Path, out: Path) -> None:
     """Copy what is no part: tokenizers, JSON, templates."""
     parts = {file for xml in ir.parts(source) for file in (xml, xml.with_suffix(".bin"))}
-    for file in _files(source):
+    for name, file in builds.files(source):
         if file not in parts:
-            target = out / file.relative_to(source)
+            target = out / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-
-
-def _files(source: Path) -> Iterator[Path]:
-    """A build's files: nothing hidden, such as what a download keeps beside them, and no manifest."""
-    for file in sorted(source.rglob("*")):
-        inside = file.relative_to(source)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if file.is_file() and not hidden and inside != Path(MANIFEST):
-            yield file
 
 
 def _part(xml: Path, out: Path, recipe: Recipe, tell: Tell) -> list[dict[str, Any]]:

@@ -51,6 +51,7 @@ def fulfil(order: Order, settings: Settings, tell: Tell) -> None:
     check_recipe(order.recipe)
     if order.quantises_vision:
         check_family(family)
+    builds.check_free(settings.models, order.name, builds.source(source))
     largest = replace(order.recipe, vision=INT8) if order.quantises_vision else order.recipe
     with staged(settings.models, order.name, needs=needs(source, largest)) as out:
         manifest.write(out, _make(order, family, out, settings, tell))
@@ -76,7 +77,7 @@ def _origin(source: Path, tell: Tell) -> dict[str, Any]:
     manifest.check(source, hashes)
     told = builds.manifest(source)
     kept = {name: told[name] for name in KEPT if name in told}
-    named = {"source": builds.read_json(source / "config.json").get("_name_or_path"), "tools": _tools(source)}
+    named = {"source": builds.source(source), "tools": _tools(source)}
     return {**named, **kept, "compressed_from": builds.digest(hashes).hex()}
 
 

@@ -10,6 +10,7 @@ from pipeline.errors import CodeUntrusted, UsageError
 from pipeline.models.builds import read_json, spelled
 from pipeline.models.catalogue import Family, find
 from pipeline.models.hub import CHECKPOINT, Hub, Snapshot
+from pipeline.models.recipes import LANGUAGE
 from workers.conversion.export import Tell
 
 WEIGHTS = (".safetensors", ".bin")
@@ -42,6 +43,15 @@ class Checkpoint:
         if self.snapshot:
             return sum(file.size for file in self.snapshot.files if file.name.endswith(WEIGHTS))
         return sum(file.stat().st_size for file in self.path.iterdir() if file.name.endswith(WEIGHTS))
+
+    def check_weights(self) -> None:
+        """Refuse what there is nothing to convert of, before minutes are spent on it."""
+        if (self.path / f"{LANGUAGE}.xml").exists():
+            raise UsageError(
+                detail=f"{self.source} is an OpenVINO build already. `pixmill models compress` makes it narrower."
+            )
+        if not self.weights:
+            raise UsageError(detail=f"{self.source} is no checkpoint: it has no weights ({' or '.join(WEIGHTS)}).")
 
     def fetch(self, tell: Tell) -> None:
         """Bring what conversion reads: it runs cut off from the hub."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ COMMAND = ("-P", "-m", "workers.conversion", "export", "openvino", "--task", "im
 # The checkpoint is on this machine by now: nothing is to be fetched besides, least of all code.
 ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
 LOOK_S = 0.25
+ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception): ")
 
 Tell = Callable[[str], None]
 
@@ -50,7 +52,7 @@ def export(checkpoint: Path, out: Path, options: Sequence[str], *, log: Path, te
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     if process.returncode:
-        raise ConversionFailed(checkpoint=checkpoint, why=_last_words(log, process.returncode), log=log)
+        raise ConversionFailed(checkpoint=checkpoint, why=last_words(log, process.returncode), log=log)
     log.unlink()
 
 
@@ -74,10 +76,12 @@ def _new(out: Path, seen: set[str]) -> Iterator[str]:
             yield file.stem.removeprefix("openvino_").replace("_", " ")
 
 
-def _last_words(log: Path, code: int) -> str:
-    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+def last_words(log: Path, code: int) -> str:
+    """The error, when it is told as Python does, with advice in further lines; else whatever was said last."""
     if code < 0:
         return f"its process was ended by {signal.Signals(-code).name}" + (
             ", for lack of memory?" if code == -9 else ""
         )
-    return lines[-1] if lines else f"its process ended with {code}"
+    lines = [line.rstrip(". ") for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    errors = [line for line in lines if ERROR.match(line)]
+    return (errors or lines or [f"its process ended with {code}"])[-1].strip()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.models import manifest
+from pipeline.models.builds import check_free
 from pipeline.models.choosing import AskedOfCheckpoint
 from pipeline.models.recipes import Recipe
 from pipeline.models.staging import STAGING, staged
@@ -33,9 +34,11 @@ def fulfil(order: Order, models: Path, tell: Tell) -> str:
     check_extra()
     checkpoint = find_checkpoint(order.checkpoint, order.revision)
     family = family_of(checkpoint.path)
+    checkpoint.check_weights()
     checkpoint.check_code(family, trusted=order.trust_remote_code)
     recipe = order.asked.choose(family.model_type)
     name = order.name or "-".join(filter(None, (checkpoint.name, order.asked.ending)))
+    check_free(models, name, checkpoint.source)
     log = models / STAGING / f"{name}.log"
     with staged(models, name, needs=_needs(checkpoint, recipe)) as folder:
         checkpoint.fetch(tell)

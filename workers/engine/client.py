@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from pipeline.errors import EngineFailed, SetupError
+from pipeline.errors import EngineFailed, ModelChangedMeanwhile, SetupError
+from pipeline.models import builds
 from workers.child import Child, Death, Refused, StartsExhausted
 from workers.engine.requests import Completion, EngineConfig, Refusal, Request, Runtime
 
@@ -48,6 +50,7 @@ class Engine:
     def __init__(
         self, config: EngineConfig, pixels: int, *, stall_s: float, now: Callable[[], float] = time.monotonic
     ) -> None:
+        self._model, self._stamp = Path(config.model), config.stamp
         self.child = Child("workers.engine", config.wire(), shared=pixels, now=now)
         self.runtime: Runtime | None = None
         """what the engine said of itself when it was ready; kept over restarts"""
@@ -114,10 +117,16 @@ class Engine:
         if self.child.ready is not None and not was_ready:
             self.runtime = Runtime.of_wire(self.child.ready)
             self.figures = Figures(load_s=self._now() - self.child.started)
+            self._check_files()
             self._send()
 
     def close(self) -> None:
         self.child.close()
+
+    def _check_files(self) -> None:
+        """Once they are loaded: another build may have taken the name since, with an engine that died in between."""
+        if self._stamp and builds.stamp(self._model) != self._stamp:
+            raise ModelChangedMeanwhile(path=self._model)
         for future in self._sent.values():
             future.cancel()
         self._sent.clear()

@@ -15,6 +15,8 @@ class EngineConfig:
 
     engine: str = "batching"
     model: str
+    stamp: str | None = None
+    """of the model's files as the database knows them; an engine that was started on others must not answer"""
     device: str = "CPU"
     device_config: Mapping[str, str] = field(default_factory=dict)
     cores: tuple[int, ...] | None = None
