@@ -14,6 +14,8 @@ from pipeline.errors import InvalidAnswer
 from pipeline.locators import Picture
 from pipeline.prompts import Prompt, Sampling, canonical
 
+LARGEST_ID = 2**63 - 1
+"""what the databases' columns hold; ids from people and messages may be anything"""
 RETRIED_WITH = 0.7
 """the temperature for another try at an answer that has to have a form"""
 

@@ -21,17 +21,16 @@ from typing import Any
 
 from pipeline.errors import EngineCrashed, EngineStalled, PixmillError, RowInvalid
 from pipeline.jobs import Answer, CacheHit, Claim, Failure, content_key
-from pipeline.owner import Owner
 from pipeline.prompts import MOST_PICTURES
 from pipeline.rate import Rate
 from pipeline.store import Store
-from pipeline.store.values import Lease
 from workers import endings
 from workers.child import Child, Refused
 from workers.decoders import Decoders
 from workers.endings import Endings, Group
 from workers.engine.client import Engine, EngineDied
 from workers.engine.requests import Completion, Request
+from workers.leasehold import Leasehold
 from workers.patience import Patience
 from workers.pictures import Pictures
 from workers.tray import Ticket, Tray
@@ -39,9 +38,6 @@ from workers.work import Places, Work
 
 log = logging.getLogger(__name__)
 
-REAP_EVERY_S = 2.0
-TELL_EVERY_S = 2.0
-"""How often a worker says how it does, and hears whether it is to end."""
 LOOK_EVERY_S = 1.0
 """How often to look for batches that have ended, and for what nobody wants any more."""
 RATE_WINDOW_S = 60.0
@@ -73,9 +69,7 @@ class Feeder:
         self._stop_by: float | None = None
         self._patiently = Patience(lambda _: self._is_overdue(), now)
         self._places, self._build, self._build_digest = places, build, build_digest
-        self._join, self._worker = join, self._patiently(join)
-        self._lease_s = lease_s
-        self._me = Owner.current()
+        self._lease = Leasehold(store, join, self._patiently, lease_s=lease_s, now=now)
         self._tray = Tray()
         self._held: dict[int, Work] = {}
         self._ready: deque[Work] = deque()
@@ -87,15 +81,13 @@ class Feeder:
         self._endings = Endings(now)
         self._request_ids = itertools.count(1)
         self._runtime: int | None = None
-        self._renewed = self._reaped = self._looked = now()
+        self._looked = now()
         self._rate = Rate(RATE_WINDOW_S)
         self._doorbell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         weakref.finalize(self, os.close, self._doorbell)  # not sooner: other threads may ring at any time
         pictures.wake_with(self._ring)
         self.tally: Counter[str] = Counter()
         """done, cached, failed, cancelled, retried, lost, crashes: what this feeder saw"""
-        self.drain_asked: Future[None] = Future()
-        """done once a person has asked this worker to take nothing new and to end"""
 
     # --- for other threads ---------------------------------------------------------------------
 
@@ -104,6 +96,11 @@ class Feeder:
         ended = self._tray.put(ids)
         self._ring()
         return ended
+
+    @property
+    def drain_asked(self) -> Future[None]:
+        """Done once a person has asked this worker to take nothing new and to end."""
+        return self._lease.drain_asked
 
     @property
     def standing(self) -> int:
@@ -149,7 +146,8 @@ class Feeder:
         self._take_answers()
         if self._stop_by is None:
             self._ask()
-        self._keep_lease()
+        if not self._lease.keep(self._status):
+            self._begin_anew()
         self._wait()
         self._pictures.receive()
         self._engine.receive()
@@ -188,9 +186,9 @@ class Feeder:
 
     def _claimed(self, ids: Sequence[int]) -> dict[int, Claim]:
         lapses = self._patiently.lapses
-        claims = {claim.id: claim for claim in self._patiently(self._store.claim, ids, self._worker)}
+        claims = {claim.id: claim for claim in self._patiently(self._store.claim, ids, self._lease.worker)}
         if self._patiently.lapses > lapses:  # the tries before may have claimed jobs, of which we never heard
-            self._patiently(self._store.disown, self._worker, {*self._held, *claims})
+            self._patiently(self._store.disown, self._lease.worker, {*self._held, *claims})
         return claims
 
     def _begin(self, claim: Claim, ticket: Ticket) -> None:
@@ -356,7 +354,7 @@ class Feeder:
 
     def _finish(self, good: Sequence[Answer | CacheHit]) -> set[int]:
         return self._patiently(
-            self._store.finish, good, worker=self._worker, build=self._build, runtime=self._runtime_id()
+            self._store.finish, good, worker=self._lease.worker, build=self._build, runtime=self._runtime_id()
         )
 
     def _let_go(self, work: Work) -> None:
@@ -384,7 +382,7 @@ class Feeder:
         self._looked = self._now()
         self._patiently(self._store.settle)
         if self._held:
-            self._stop_unwanted(self._patiently(self._store.unwanted, self._worker))
+            self._stop_unwanted(self._patiently(self._store.unwanted, self._lease.worker))
 
     def _stop_unwanted(self, ids: Iterable[int]) -> None:
         """Take these jobs from the engine. They become ready once more, and are refused there."""
@@ -392,22 +390,11 @@ class Feeder:
             work.unwanted = True
         self._engine.cancel([request for request, work in self._asked.items() if work.unwanted])
 
-    # --- the lease, and the end -----------------------------------------------------------------
+    # --- what others see, and the end ------------------------------------------------------------
 
-    def _keep_lease(self) -> None:
-        now = self._now()
-        if now - self._renewed >= min(self._lease_s / 3, TELL_EVERY_S):
-            self._renewed = now
-            self._heed(self._patiently(self._store.renew, self._worker, self._lease_s, self._status(now)))
-        # After the database was away others may renew first: their leases are over, and they are alive.
-        if now - max(self._reaped, self._patiently.recovered) >= REAP_EVERY_S:
-            self._reaped = now
-            if count := self._patiently(self._store.reap, self._me):
-                log.warning("action=reaped jobs=%d", count)
-
-    def _status(self, now: float) -> dict[str, Any]:
+    def _status(self) -> dict[str, Any]:
         """How it goes, for people."""
-        self._rate.see(now, self.tally["done"])
+        self._rate.see(self._now(), self.tally["done"])
         rate = self._rate.per_second
         return {
             # What was cancelled runs no more, though an engine that fell idle over it did not say so.
@@ -418,22 +405,15 @@ class Feeder:
             **self.tally,
         }
 
-    def _heed(self, lease: Lease) -> None:
-        if lease is Lease.LOST:
-            log.warning("action=lease_lost worker=%d held=%d", self._worker, len(self._held))
-            self._begin_anew()
-        elif lease is Lease.DRAINING and not self.drain_asked.done():
-            log.info("action=drain worker=%d", self._worker)
-            self.drain_asked.set_result(None)
-
     def _begin_anew(self) -> None:
-        """The lease was taken back (this program stood still), and with it all jobs: they may be claimed again."""
+        """The lease was lost, and with it all jobs: they may be claimed again."""
+        log.warning("action=lease_lost worker=%d held=%d", self._lease.worker, len(self._held))
         self._engine.cancel(list(self._asked))
         self._answers.clear()
         self._asked.clear()
         self._endings = Endings(self._now)
         self._drop(list(self._held.values()))
-        self._worker = self._patiently(self._join)
+        self._lease.begin_anew()
 
     def _give_back(self) -> None:
         """Keep only what the engine runs and what has ended: all else goes back to the queue."""
@@ -458,7 +438,7 @@ class Feeder:
         self._stop_by = self._now()  # nothing is tried again
         try:
             self._store_endings()
-            self._store.leave(self._worker)
+            self._lease.leave()
         except PixmillError as error:  # the reason for leaving is worth more than this one
             log.warning("action=leave_failed reason=%s", error)
         finally:

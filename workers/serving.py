@@ -26,7 +26,7 @@ from pipeline.queue import TICKET, WINDOW, Queue, top_up
 from pipeline.schedules.tending import tending
 from pipeline.settings import Settings
 from pipeline.store import Store
-from workers.answering import add_task
+from workers import door
 from workers.feeder import Feeder
 from workers.worker import Worker, WorkerConfig
 
@@ -53,11 +53,12 @@ def serve(
     The engine starts first: one that cannot be started is this program's error.
     """
     with Worker(store, model, config) as worker:
+        door.guard()
         celery = broker.app(settings)
         names = [broker.queue_name(model.alias, lane) for lane in lanes]
         celery.conf.task_queues = broker.declared(names)
         service = Service(store, broker.CeleryQueue(celery, model.alias), model.alias, worker, grace_s)
-        add_task(celery, service.answer)
+        celery.task(service.answer, name=broker.TASK)
         service.heed_signals()
         if service.wait_for_engine():
             log.info("action=ready model=%s device=%s lanes=%s", model.alias, config.engine.device, ",".join(lanes))
@@ -98,18 +99,23 @@ class Service:
             return
         try:
             top_up(self._store, self._queue, self._model, window=WINDOW, again=again)
-        except PixmillError as error:
-            self._complain(str(error))
+        except Exception as error:  # noqa: BLE001  kombu has surprises; a thread that ended over one would send no more
+            self._complain(error)
         else:
             self._complain(None)
         finally:
             self._filling.release()
 
-    def _complain(self, why: str | None) -> None:
+    def _complain(self, hindrance: Exception | None) -> None:
         """Say what hinders sending when that begins, and when it has ended."""
-        if why != self._complaint:
-            self._complaint = why
-            log.warning("action=tickets_held reason=%s", why) if why else log.warning("action=tickets_go_out")
+        why = None if hindrance is None else str(hindrance) or repr(hindrance)
+        if why == self._complaint:
+            return
+        self._complaint = why
+        if why is None:
+            log.warning("action=tickets_go_out")
+        else:
+            log.warning("action=tickets_held reason=%s", why, exc_info=not isinstance(hindrance, PixmillError))
 
     # --- from time to time, in a thread of its own -----------------------------------------------
 

@@ -151,12 +151,12 @@ def _live(store: Store, name: str, state: BatchState) -> BatchHead:
 
 
 def _cancelled(moved: Moved) -> str:
-    held = f". Workers hold {number(moved.running)} more, which stop within seconds" if moved.running else ""
+    held = f". Workers hold {number(moved.running)} now, which stop within seconds" if moved.running else ""
     return f"is cancelled with {_to_do(moved)}{held}"
 
 
 def _paused(moved: Moved) -> str:
-    held = f". Workers hold {number(moved.running)} more, which are finished" if moved.running else ""
+    held = f". Workers hold {number(moved.running)} now, which are finished" if moved.running else ""
     return f"is paused with {_to_do(moved)}{held}"
 
 

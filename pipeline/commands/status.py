@@ -45,7 +45,7 @@ def status(watch: bool, as_json: bool) -> None:
 
 def follow(store: Store, *, as_json: bool) -> NoReturn:
     """Look and show until a person has seen enough."""
-    every = LOOK_EVERY_S if as_json or terminal_width() else LINE_EVERY_S
+    every = LOOK_EVERY_S if as_json or _is_redrawn() else LINE_EVERY_S
     with _screen(as_json=as_json) as show:
         while True:
             begun = time.monotonic()
@@ -57,10 +57,10 @@ def follow(store: Store, *, as_json: bool) -> NoReturn:
 
 @contextmanager
 def _screen(*, as_json: bool) -> Iterator[Show]:
-    """Where to show: in place on a terminal, else as one line after the other."""
+    """Where to show: in place on a terminal that can, else as one line after the other."""
     if as_json:
         yield lambda activity: echo_lines([activity])
-    elif terminal_width() is None:
+    elif not _is_redrawn():
         yield lambda activity: click.echo(f"{datetime.now().astimezone():%H:%M:%S} {board.line(activity)}")
     else:
         from rich.console import Console
@@ -69,6 +69,15 @@ def _screen(*, as_json: bool) -> Iterator[Show]:
 
         with Live(console=Console(), auto_refresh=False) as live:
             yield lambda activity: live.update(Text("\n".join(board.board(activity))), refresh=True)
+
+
+def _is_redrawn() -> bool:
+    """Whether stdout is a terminal that takes back what it shows; one without that would show only the end."""
+    if terminal_width() is None:
+        return False
+    from rich.console import Console
+
+    return not Console().is_dumb_terminal
 
 
 def _lines(status: Status) -> Iterator[str]:

@@ -9,15 +9,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.jobs import Claim, State
+from pipeline.jobs import LARGEST_ID, Claim, State
 from pipeline.locators import Picture
 from pipeline.prompts import Prompt
 from pipeline.store.dialects import IDS, NOW, any_of
 from pipeline.store.moves import IS_DUE, THESE
 from pipeline.store.wanted import IS_LIVE, wanted_by
 from pipeline.tables import answers, job_images, jobs, prompts, workers
-
-_LARGEST_ID = 2**63 - 1
 
 # Locked against a reaper: a worker whose jobs are being taken back must not claim more.
 _WORKER = (
@@ -88,7 +86,7 @@ def claim(connection: sa.Connection, ids: Iterable[object], worker: int, known: 
 
     Ids come from messages: unknown ones, doubles and nonsense claim nothing.
     """
-    asked = list(dict.fromkeys(id for id in ids if type(id) is int and 0 < id <= _LARGEST_ID))
+    asked = list(dict.fromkeys(id for id in ids if type(id) is int and 0 < id <= LARGEST_ID))
     rows = _take(connection, asked, worker, now) if asked else {}
     pictures = _pictures(connection, rows)
     questions = known.get(connection, {row.prompt_id for row in rows.values()})

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import sqlalchemy as sa
 
 from pipeline.errors import AliasUnknown, BatchUnknown, JobUnknown, WorkerUnknown
-from pipeline.jobs import BatchState, Lane, State
+from pipeline.jobs import LARGEST_ID, BatchState, Lane, State
 from pipeline.owner import Owner
 from pipeline.store import activity, following, gather, health, pace
 from pipeline.store.activity import LANE_NAMES
@@ -434,9 +434,8 @@ def _batch_row(connection: sa.Connection, row: sa.Row[Any]) -> BatchRow:
 
 
 def _job_row(connection: sa.Connection, id: int) -> JobRow:
-    row = connection.execute(
-        sa.select(jobs, current(jobs.c.id).label("current_answer")).where(jobs.c.id == id)
-    ).one_or_none()
+    query = sa.select(jobs, current(jobs.c.id).label("current_answer")).where(jobs.c.id == id)
+    row = connection.execute(query).one_or_none() if abs(id) <= LARGEST_ID else None
     if row is None:
         raise JobUnknown(id=id)
     question, prompt = gather.asked_by_id(connection, [row.prompt_id])[row.prompt_id]

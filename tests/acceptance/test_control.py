@@ -102,9 +102,21 @@ def test_watching_on_a_terminal_and_elsewhere(program: Program) -> None:
     assert b"No batch is worked on." in seen
     assert b"\x1b[?25h" in seen  # the cursor is back
 
+    assert_lines_on_a_terminal_that_cannot_go_back(program)
     elsewhere = program.start("status", "--watch")
     assert elsewhere.stdout
     assert elsewhere.stdout.readline().endswith("no batch is worked on; 0 workers\n")
     elsewhere.send_signal(signal.SIGINT)
     elsewhere.communicate()
     assert elsewhere.returncode == 130
+
+
+def assert_lines_on_a_terminal_that_cannot_go_back(program: Program) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PIXMILL_HOME": str(program.home), "TERM": "dumb"}
+    process = subprocess.Popen([PROGRAM, "status", "--watch"], stdin=theirs, stdout=theirs, env=environment)
+    os.close(theirs)
+    assert b"no batch is worked on; 0 workers" in os.read(ours, 4096)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    os.close(ours)

@@ -240,19 +240,27 @@ REFUSED = {
     "two arguments": ticket([1], [2]),
     "another name for it": ticket(ids=[1]),
     "lines": ticket("\ntime=now level=error action=forged"),
-}
-UNDELIVERED = {
     "another task": message([[[1]], {}, {}], task="os.system"),
     "pickle": message(pickle.dumps(Mischief()), content="application/x-python-serialize"),
     "no JSON": message(b"{{{"),
     "no text": message(b"\xff\xfe\0"),
+    "no message": b"hello",
+    "another encoding": b"\xff\xfe\0",
+    "nothing": b"",
+    "no object": b"[1, 2]",
+    "no envelope": b"{}",
+    "too deep": b"[" * 100_000,
+    "no body of three parts": message([[1]]),
+    "no tag": message([[[1]], {}, {}]).replace(b"delivery_tag", b"delivery_bag"),
+    "no list of headers": b'{"body": "", "headers": "task", "properties": {"delivery_tag": "x"}}',
 }
 
 
 def test_forged_tickets_are_refused_and_harm_nothing(on_sqlite: Fleet, tmp_path: Path) -> None:
     worker = on_sqlite.start()
     client, name = on_sqlite.redis.client, queue_name("fake", Lane.NORMAL)
-    for raw in (*REFUSED.values(), *UNDELIVERED.values(), ticket([10**9, 7, 7]), message([[[10**9]], {}, {}])):
+    odd = message([[[10**9]], {}, {}], timelimit="soon", eta=[1], stamped_headers=7)
+    for raw in (*REFUSED.values(), ticket([10**9, 7, 7]), odd):
         client.lpush(name, raw)
     batch = on_sqlite.submit(draw_many(tmp_path / "in", 20))
     assert on_sqlite.wait(batch).done == 20

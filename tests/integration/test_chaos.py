@@ -28,7 +28,7 @@ from pipeline.settings import read_settings
 from tests.fleet import PATIENCE_S, FakeWorker, Fleet
 from tests.house import draw_many, saying
 from tests.servers import Postgres
-from workers.feeder import REAP_EVERY_S
+from workers.leasehold import REAP_EVERY_S
 from workers.serving import Quick
 from workers.work import Places
 

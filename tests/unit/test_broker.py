@@ -1,4 +1,4 @@
-"""pipeline.broker, pipeline.queue, workers.answering: what is sent and what is taken."""
+"""pipeline.broker, pipeline.queue: what is sent, and when."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from pipeline.store.values import Ticket
 from tests import servers
 from tests.servers import Redis
 from tests.store_world import MODEL, World
-from workers.answering import LARGEST_ID, ids_of
 
 
 def settings(url: str) -> Settings:
@@ -144,40 +143,3 @@ def test_messages_are_json_and_acknowledged_late() -> None:
     assert conf.worker_prefetch_multiplier == 1
     assert conf.broker_transport_options["queue_order_strategy"] == "priority"
     assert 0 < WINDOW <= 300
-
-
-# --- what a ticket may say -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("ids", [[1], [1, 2, LARGEST_ID], list(range(1, 17)), [5, 5]], ids=str)
-def test_a_ticket_names_a_few_jobs(ids: list[int]) -> None:
-    assert ids_of((ids,), {}) == ids
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        (),
-        ([],),
-        ("12",),
-        (["1"],),
-        ([True],),
-        ([0],),
-        ([-1],),
-        ([1.0],),
-        ([LARGEST_ID + 1],),
-        (list(range(1, 18)),),
-        ({"ids": [1]},),
-        ([[1]],),
-        ([1], [2]),
-        (None,),
-        ((1, 2),),
-    ],
-    ids=str,
-)
-def test_anything_else_is_no_ticket(arguments: tuple[object, ...]) -> None:
-    assert ids_of(arguments, {}) is None
-
-
-def test_a_ticket_has_no_named_arguments() -> None:
-    assert ids_of(([1],), {"queue": "x"}) is None

@@ -21,6 +21,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from pipeline.cli import cli
+from pipeline.display import to_json
 from pipeline.settings import read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -126,9 +127,23 @@ def test_our_services_run_commands_that_exist(name: str) -> None:
     if "command" in service:
         parsed(service["command"])
     if "healthcheck" in service:
-        kind, program, *words = service["healthcheck"]["test"]
-        assert (kind, program) == ("CMD", "pixmill")
-        assert parsed(words).command.name == "health"
+        kind, *words = service["healthcheck"]["test"]
+        program, *words = shlex.split(words[0].partition("|")[0]) if kind == "CMD-SHELL" else words
+        assert program == "pixmill"
+        parsed(words)
+
+
+def test_the_watcher_s_check_looks_at_its_own_watch(tmp_path: Path) -> None:
+    service = SERVICES["watcher"]
+    name = parsed(service["command"]).params["name"]
+    kind, line = service["healthcheck"]["test"]
+    fake = tmp_path / "pixmill"
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for watch, running, healthy in ((name, True, True), (name, False, False), ("other", True, False)):
+        fake.write_text(f"#!/bin/sh\ncat <<'END'\n{to_json({'id': 1, 'name': watch, 'running': running})}\nEND\n")
+        fake.chmod(0o755)
+        done = subprocess.run(["sh", "-c", line], env=environment, check=False)
+        assert (kind, done.returncode == 0) == ("CMD-SHELL", healthy)
 
 
 @pytest.mark.parametrize("name", [name for name in SERVICES if SERVICES[name]["image"].startswith("pixmill:")])

@@ -301,6 +301,8 @@ def test_everything_about_one_job(views: Views) -> None:
     assert (failed.error_code, failed.current, failed.answers) == ("image_missing", None, ())
     with pytest.raises(JobUnknown, match="no job 99"):
         views.job(99)
+    with pytest.raises(JobUnknown):
+        views.job(2**63)
 
 
 # --- speed ---------------------------------------------------------------------------------------
