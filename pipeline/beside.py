@@ -16,7 +16,6 @@ import struct
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from itertools import islice
 from typing import Any, BinaryIO, NoReturn
 
 from pipeline.columns import Spelled, spell
@@ -26,7 +25,7 @@ from pipeline.jobs import Item, JobSpec
 from pipeline.locators import Picture
 from pipeline.prompts import Ask, Prompt
 from pipeline.store.values import InvalidRow
-from pipeline.submit import Entry
+from pipeline.submit import Entry, growing_chunks
 
 _TOGETHER = 500
 _SIZE = struct.Struct("<I")
@@ -66,8 +65,9 @@ class Beside:
             with open(reading, "rb", buffering=_BUFFER) as pipe:  # noqa: PTH123  a pipe has no path
                 yield from self._received(pipe)
         finally:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+            with suppress(ProcessLookupError, ChildProcessError):  # where SIGCHLD is ignored, it has gone by itself
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
 
     def _received(self, pipe: BinaryIO) -> Iterator[Entry]:
         for kind, *message in _messages(pipe):
@@ -94,22 +94,22 @@ class Beside:
 
     def _give(self, entries: Iterable[Entry], writing: int) -> NoReturn:
         try:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's Ctrl-C is its parent's to heed
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            gc.disable()  # entries hold no cycles; what was there before the fork is shared while nobody looks at it
+            for number in (signal.SIGINT, signal.SIGTERM):  # its parent's to heed, which ends this too
+                signal.signal(number, signal.SIG_IGN)
+            gc.freeze()  # what was there before the fork is shared while nobody looks at it
             with open(writing, "wb") as pipe:
                 self._say = lambda text: _send(pipe, "note", text)
-                _send(pipe, *_outcome(pipe, iter(entries)))
+                _send(pipe, *_outcome(pipe, entries))
         except BrokenPipeError:
             pass  # whoever took the entries has seen enough
         finally:
             os._exit(0)
 
 
-def _outcome(pipe: BinaryIO, entries: Iterator[Entry]) -> Plain:
-    """Send all entries. Returns what is to be said last."""
+def _outcome(pipe: BinaryIO, entries: Iterable[Entry]) -> Plain:
+    """Send all entries, the first few soon. Returns what is to be said last."""
     try:
-        while block := list(islice(entries, _TOGETHER)):
+        for block in growing_chunks(entries, _TOGETHER):
             _send(pipe, "entries", *_plain(block))
     except BrokenPipeError:
         raise

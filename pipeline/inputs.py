@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -19,8 +20,8 @@ from pipeline.prompts import MOST_PICTURES
 from pipeline.settings import Settings
 from pipeline.sources.filters import Filters, parse_since
 from pipeline.sources.given import Given, refuse_addresses, refuse_compressed
-from pipeline.sources.manifests import AUTO, FORMATS, Manifest
 from pipeline.sources.manifests.columns import Asked
+from pipeline.sources.manifests.manifest import AUTO, FORMATS, Manifest
 from pipeline.sources.paths import read_list
 from pipeline.sources.rows import Rows
 
@@ -57,15 +58,18 @@ class Inputs:
         *,
         warn: Callable[[str], None],
         asked: bool = False,
+        shaped: bool = False,
         most_pictures: int = MOST_PICTURES,
     ) -> Rows:
         """The rows, one at a time. `warn` is told where none were found, and what was guessed.
 
         `asked`: whether the command itself says what to ask, so that no column is taken for questions unnamed.
-        `most_pictures`: how many the model takes at once.
+        `shaped`: whether it says how to answer. `most_pictures`: how many the model takes at once.
         """
         if self.manifest is not None:
-            of_manifest = self._of_manifest(self.manifest, settings, warn, asked, most_pictures)
+            of_manifest = self._of_manifest(
+                self.manifest, settings, warn, asked=asked, shaped=shaped, most_pictures=most_pictures
+            )
             return self._filters.rows(of_manifest, warn)
         self._refuse_manifest_options()
         if not (self.paths or self.from_file):
@@ -106,15 +110,34 @@ class Inputs:
             return False
         return self._manifest(self.manifest).has_requests(settings)
 
+    def spare(self, *targets: str | None) -> None:
+        """Raise UsageError where results would take the place of what they are about."""
+        for option, read in {"--manifest": self.manifest, "--from-file": self.from_file}.items():
+            for target in targets:
+                if read and target and _is_one(read, target):
+                    raise UsageError(detail=f"The results would replace {target}, which {option} reads: name another.")
+
     def _of_manifest(
-        self, file: str, settings: Settings, warn: Callable[[str], None], asked: bool, most_pictures: int
+        self,
+        file: str,
+        settings: Settings,
+        warn: Callable[[str], None],
+        *,
+        asked: bool,
+        shaped: bool,
+        most_pictures: int,
     ) -> Rows:
         if self.paths or self.from_file:
             raise UsageError(detail="The pictures are those of the --manifest: name no others beside it.")
         if self.images_col and most_pictures == 1:
             raise UsageError(detail="--images-col: this model takes one picture at a time. Choose another with -m.")
         return self._manifest(file).rows(
-            settings, warn=warn, questions=not asked, most_pictures=most_pictures, filters=self._filters
+            settings,
+            warn=warn,
+            questions=not asked,
+            shaped=shaped,
+            most_pictures=most_pictures,
+            filters=self._filters,
         )
 
     def _manifest(self, file: str) -> Manifest:
@@ -189,6 +212,11 @@ MANIFEST = (
     "system_col",
 )
 """the fields that say something about a manifest"""
+
+
+def _is_one(read: str, target: str) -> bool:
+    """Whether two names are those of one file. Into a pipe or a terminal anybody may write."""
+    return os.path.isfile(read) and os.path.isfile(target) and os.path.samefile(read, target)
 
 
 def _size(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:

@@ -66,7 +66,8 @@ def submit(store: Store, batch: int, entries: Iterable[Entry], *, force: bool = 
 def rehearse(store: Store, entries: Iterable[Entry], *, force: bool = False) -> Added:
     """What submitting these entries would do."""
     chunks = _whole_rows(growing_chunks(entries))
-    return sum((_rehearse(store, chunk, force=force) for chunk in chunks), Added())
+    with _collecting_rarely():
+        return sum((_rehearse(store, chunk, force=force) for chunk in chunks), Added())
 
 
 def _add(store: Store, batch: int, chunk: Sequence[Entry], *, force: bool) -> Added:
@@ -107,13 +108,13 @@ def _collecting_rarely() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def growing_chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+def growing_chunks(entries: Iterable[Entry], largest: int = LARGEST_CHUNK) -> Iterator[list[Entry]]:
     """Lists of entries, the first small, each twice the one before."""
     source = iter(entries)
     size = FIRST_CHUNK
     for first in source:
         yield [*chain([first], islice(source, size - 1))]
-        size = min(size * 2, LARGEST_CHUNK)
+        size = min(size * 2, largest)
 
 
 def _whole_rows(chunks: Iterable[list[Entry]]) -> Iterator[list[Entry]]:

@@ -31,8 +31,14 @@ class Wanted:
         return self.questions.asking(self.defaults, self.form)
 
     def rows(self, settings: Settings, *, note: Callable[[str], None]) -> Rows:
-        asked, most = self.questions.asked, self.defaults.most_pictures
-        return self.questions.checked(self.inputs.rows(settings, warn=note, asked=asked, most_pictures=most))
+        rows = self.inputs.rows(
+            settings,
+            warn=note,
+            asked=self.questions.asked,
+            shaped=self.questions.given or self.form is not None,
+            most_pictures=self.defaults.most_pictures,
+        )
+        return self.questions.checked(rows)
 
     def entries(self, settings: Settings, *, note: Callable[[str], None]) -> Iterator[Entry]:
         """Those of a large manifest are made in a process of their own."""

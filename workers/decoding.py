@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from PIL import AvifImagePlugin, Image, ImageChops, ImageFile, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 
 from pipeline.errors import ImageTooLarge, ImageTruncated, ImageUnreadable, ImageUnsupported, JobError
+from workers import png
 
 KINDS: dict[str, re.Pattern[bytes]] = {
     kind: re.compile(pattern, re.DOTALL)
@@ -91,6 +92,8 @@ def decode(data: bytes, *, max_pixels: int, room: int) -> tuple[Image.Image, str
         with _bombs_only(), _open(stream, kind) as image:
             _check_size(*image.size, max_pixels=max_pixels, room=room)
             image.load()
+            if kind == "PNG" and png.lacks_rows(data, image):
+                raise ImageTruncated(why="its last rows are missing")
             return _upright(to_rgb(image), _orientation(image)), kind
     except JobError:
         raise

@@ -65,7 +65,7 @@ def _completion(answer: AnswerRow) -> Mapping[str, Any]:
         "choices": [
             {
                 "index": 0,
-                "message": {"role": "assistant", "content": answer.text},
+                "message": {"role": "assistant", "content": answer.text, "refusal": None},
                 "finish_reason": answer.finish_reason,
                 "logprobs": None,
             }

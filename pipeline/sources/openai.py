@@ -90,9 +90,10 @@ class _Reader:
             self._tell_of_model(asked.model)
             pictures = tuple(self._picture(url) for url in asked.pictures)
             return Row(pictures=pictures, custom_id=custom_id, prompts=(asked.prompt,))
-        except (JobError, RecursionError) as error:
-            why = error if isinstance(error, JobError) else RowInvalid(why="it is nested too deeply")
-            return BadRow(message=f"line {number}: {why}", code=why.code, custom_id=custom_id)
+        except RecursionError:
+            return _refused(number, RowInvalid(why="it is nested too deeply"), custom_id)
+        except JobError as error:
+            return _refused(number, error, custom_id)
 
     def _insist_on_new(self, custom_id: str) -> None:
         if custom_id in self.seen:
@@ -112,6 +113,10 @@ class _Reader:
         if not scheme.startswith(SCHEMES):
             raise ForbiddenUrl(why="a picture's address begins with data:, https: or file:")
         return named.picture(url, None, self.settings)
+
+
+def _refused(number: int, error: JobError, custom_id: str | None) -> BadRow:
+    return BadRow(message=f"line {number}: {error}", code=error.code, custom_id=custom_id)
 
 
 def _parsed(line: str) -> dict[str, Any]:

@@ -68,6 +68,19 @@ def test_a_manifest_from_standard_input_and_one_that_names_no_pictures(program: 
     assert "--id-col is about a --manifest" in program("run", ".", "--id-col", "x", *SHORT, code=2).err
 
 
+def test_results_do_not_take_the_place_of_what_they_are_about(program: Program) -> None:
+    draw_many(program.folder, 1)
+    for name, options, content in (
+        ("rows.csv", ("--manifest",), "image\n00000.bmp\n"),
+        ("names.csv", ("--from-file",), "00000.bmp\n"),
+    ):
+        path = program.folder / name
+        path.write_text(content)
+        refused = program("run", *options, str(path), "-o", f"./{name}", *SHORT, code=2)
+        assert f"The results would replace ./{name}, which {options[0]} reads" in refused.err
+        assert path.read_text() == content
+
+
 def test_a_large_manifest_says_and_asks_what_a_small_one_does(program: Program) -> None:
     """So large that a process of its own reads it."""
     away = replace(program, environment={**program.environment, "PIXMILL_BROKER_URL": "redis://localhost:1/0"})

@@ -194,9 +194,12 @@ def test_killed_in_the_middle_and_again_until_done(program: Program) -> None:
 def test_a_file_of_something_else_is_refused_before_anything_is_asked(program: Program) -> None:
     write(program.folder / "in.jsonl", [request("a", data(draw(program.folder / "a.bmp", 1)))])
     before = (program.folder / "in.jsonl").read_bytes()
-    refused = program("run", "--manifest", "in.jsonl", "-o", "in.jsonl", *FAST, code=1)
+    (program.folder / "other.jsonl").write_bytes(before)
+    refused = program("run", "--manifest", "in.jsonl", "-o", "other.jsonl", *FAST, code=1)
     assert "Name another file with -o" in refused.err
-    assert (program.folder / "in.jsonl").read_bytes() == before
+    itself = program("run", "--manifest", "in.jsonl", "-o", "in.jsonl", *FAST, code=2)
+    assert "The results would replace in.jsonl" in itself.err
+    assert (program.folder / "in.jsonl").read_bytes() == before == (program.folder / "other.jsonl").read_bytes()
     assert program("batch", "ls", "--json").lines == []
 
 

@@ -45,7 +45,7 @@ def broken() -> Specimens:
         "a wrong sum": zlib.compress(bytes(70))[:-4] + bytes(4),
         "half a stream": zlib.compress(bytes(range(70)))[:20],
     }.items():
-        ends = (ANSWERED,) if what == "too many rows" else (ANSWERED, TRUNCATED, UNREADABLE)
+        ends = {"too many rows": (ANSWERED,), "too few rows": (TRUNCATED,)}.get(what, (ANSWERED, TRUNCATED, UNREADABLE))
         yield _held(f"IDAT of {what}", png(_HEADER, (b"IDAT", data), END), ends)
     scattered = [(b"IDAT", bytes((byte,))) for byte in _ROWS[1]]
     yield _held("IDAT byte by byte", png(_HEADER, *scattered, END), (ANSWERED,))

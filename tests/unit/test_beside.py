@@ -14,7 +14,7 @@ from pipeline.jobs import Item, JobSpec
 from pipeline.locators import Picture
 from pipeline.prompts import Prompt, Sampling
 from pipeline.store.values import InvalidRow
-from pipeline.submit import Entry
+from pipeline.submit import FIRST_CHUNK, Entry
 
 PROMPTS = (
     Prompt.ask("Q?", system="Be brief.", sampling=Sampling(max_tokens=9, temperature=0.5, seed=3)),
@@ -114,14 +114,14 @@ def test_what_goes_wrong_there_is_raised_here(
     error: Exception, raised: Callable[..., PixmillError | RuntimeError]
 ) -> None:
     def failing() -> Iterator[Entry]:
-        yield from some(600)
+        yield from some(100)
         raise error
 
     seen = []
     with pytest.raises(raised, match=str(error)):  # type: ignore[call-overload]
         for entry in beside(failing()):
             seen.append(entry)
-    assert len(seen) >= 500
+    assert len(seen) >= FIRST_CHUNK, "the first entries do not wait for many others"
 
 
 def test_a_killed_process_is_no_end_of_the_entries() -> None:
@@ -136,3 +136,46 @@ def test_a_killed_process_is_no_end_of_the_entries() -> None:
     assert isinstance(next(entries), Item)
     with pytest.raises(SetupError, match="was killed"):
         list(entries)
+
+
+def test_who_started_the_program_may_have_it_ignore_the_ends_of_its_children() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert len(list(beside(some(7)))) == 7
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_is_left_to_who_takes_the_entries(number: signal.Signals) -> None:
+    parent = os.getpid()
+
+    def signalled() -> Iterator[Entry]:
+        yield from some(600)
+        if os.getpid() != parent:
+            os.kill(os.getpid(), number)
+        yield from some(600)
+
+    assert len(list(beside(signalled()))) == 1200
+
+
+def test_what_holds_itself_is_cleaned_away_there() -> None:
+    def errors() -> Iterator[Entry]:
+        freed: list[object] = []
+        for number in range(100_000):
+            one: list[object] = [number]
+            one.append(one)
+            if number % 1000 == 0:
+                one.append(Freed(freed))
+        yield InvalidRow(row=0, code="ROW_INVALID", message=str(len(freed)))
+
+    (entry,) = beside(errors())
+    assert isinstance(entry, InvalidRow) and int(entry.message) > 50
+
+
+class Freed:
+    def __init__(self, freed: list[object]) -> None:
+        self._freed = freed
+
+    def __del__(self) -> None:
+        self._freed.append(1)

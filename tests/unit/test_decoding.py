@@ -288,6 +288,11 @@ def test_heif_without_its_package() -> None:
         decode(b"\0\0\0\x18ftypheic" + bytes(40))
 
 
+def test_a_png_that_was_cut_and_closed_again_is_truncated() -> None:
+    with pytest.raises(ImageTruncated, match="its last rows are missing"):
+        decode(png(9, 7, 8, 0, (b"\0" + b"\xff" * 9) * 6))
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "AVIF"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
 def test_truncated(kind: str, share: float) -> None:

@@ -111,7 +111,7 @@ def test_the_lines_of_the_openai_form(views: Views, tmp_path: Path) -> None:
             "choices": [
                 {
                     "index": 0,
-                    "message": {"role": "assistant", "content": "100% dog"},
+                    "message": {"role": "assistant", "content": "100% dog", "refusal": None},
                     "finish_reason": "stop",
                     "logprobs": None,
                 }

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pipeline.errors import UsageError
 from pipeline.locators import display
 from pipeline.settings import Settings, read_settings
-from pipeline.sources.manifests import FORMATS, Manifest
 from pipeline.sources.manifests.columns import Asked
+from pipeline.sources.manifests.manifest import FORMATS, Manifest
 from pipeline.sources.manifests.recognising import recognised
 from pipeline.sources.manifests.source import Source
 from pipeline.sources.rows import BadRow, Row

@@ -68,6 +68,57 @@ def test_the_table_alone_names_the_command_modules() -> None:
     assert all(within(entry.place.partition(":")[0], COMMAND_ROOMS) for entry in COMMANDS.values())
 
 
+def taken(path: Path) -> Iterator[tuple[str, str]]:
+    """What a file takes from other modules as it is loaded, in order, as (module, name)."""
+    for node in _loading(ast.parse((ROOT / path).read_bytes()).body):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        else:
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def _loading(body: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.Try):
+            yield from _loading(node.body)
+
+
+def circle(first: str, files: dict[str, list[tuple[str, str]]]) -> str | None:
+    """What is missing when a module is the first of all to be loaded; none if nothing is."""
+    begun: set[str] = set()
+    done: set[str] = set()
+
+    def load(name: str) -> str | None:
+        package = name.rpartition(".")[0]
+        if name not in files or name in begun:
+            return None
+        if package and (missing := load(package)):
+            return missing
+        begun.add(name)
+        for module, what in files[name]:
+            if missing := load(module) or load(f"{module}.{what}"):
+                return missing
+            if module in begun - done and what and f"{module}.{what}" not in files:
+                return f"{name} takes {what} of {module}, which is not there yet"
+        done.add(name)
+        return None
+
+    return load(first)
+
+
+def test_a_circle_is_seen_from_where_it_breaks() -> None:
+    files = {"a": [("a.b", "one")], "a.b": [("c", "two")], "c": [("a.d", "three")], "a.d": [("a", "b"), ("os", "")]}
+    assert circle("a", files) is None
+    assert circle("c", files) == "a.b takes two of c, which is not there yet"
+
+
+def test_each_module_can_be_the_first_that_is_loaded() -> None:
+    files = {dotted(path): list(taken(path)) for path in modules(*ROOMS)}
+    assert [missing for first in files if (missing := circle(first, files))] == []
+
+
 def loaded_by(code: str) -> set[str]:
     """The top-level modules that are loaded once the code has run."""
     report = "import json, sys; print('\\n' + json.dumps(sorted({n.partition('.')[0] for n in sys.modules})))"

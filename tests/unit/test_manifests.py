@@ -4,9 +4,10 @@ import csv
 import gzip
 import io
 import json
+import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,10 @@ from pyarrow import parquet as pq
 from pipeline.errors import UsageError
 from pipeline.locators import display
 from pipeline.settings import Settings, read_settings
-from pipeline.sources.manifests import Manifest
 from pipeline.sources.manifests.columns import Asked
 from pipeline.sources.manifests.compression import BLOCK, blocks
 from pipeline.sources.manifests.lines import Lines
+from pipeline.sources.manifests.manifest import Manifest
 from pipeline.sources.manifests.source import Source
 from pipeline.sources.rows import BadRow, Row
 
@@ -188,6 +189,9 @@ class TestCsv:
         rows = read("image_id,question\n42,What?\nx,Who?\n", pattern="val/COCO_{image_id:012d}.jpg")
         assert names(rows[0], tmp_path) == ["val/COCO_000000000042.jpg"]
         assert complaints(rows)[0].startswith("line 3: the row cannot be used: --image-pattern does not fit it")
+        assert complaints(read("id,question\n1,What?\n", pattern="{image_id}.jpg")) == [
+            "line 2: the row cannot be used: it has no 'image_id', which --image-pattern uses"
+        ]
         for wrong in ("{image_id.__class__}", "{0}", "x.jpg", "{"):
             with pytest.raises(UsageError, match="--image-pattern"):
                 read("image_id\n42\n", pattern=wrong)
@@ -347,9 +351,69 @@ class TestStandardInput:
             Manifest(file="-").rows(settings, warn=print, questions=True, most_pictures=16)
 
 
-def test_a_file_that_is_not_there(settings: Settings, tmp_path: Path) -> None:
+class TestPipes:
+    """What a shell makes of <(zcat rows.gz)."""
+
+    @pytest.fixture
+    def pipe(self) -> Iterator[Callable[[bytes], str]]:
+        reading, writing = os.pipe()
+
+        def holding(content: bytes) -> str:
+            with open(writing, "wb") as file:  # noqa: PTH123  a pipe has no path
+                file.write(content)
+            return f"/dev/fd/{reading}"
+
+        yield holding
+        os.close(reading)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b'{"image": "a.jpg"}\n{"image": "b.jpg"}\n',
+            b'[{"image": "a.jpg"}, {"image": "b.jpg"}]',
+            b"image\na.jpg\nb.jpg\n",
+            gzip.compress(b"image\na.jpg\nb.jpg\n"),
+        ],
+    )
+    def test_nothing_of_one_is_lost(self, settings: Settings, pipe: Callable[[bytes], str], content: bytes) -> None:
+        manifest = Manifest(file=pipe(content))
+        assert not manifest.is_large(settings) and not manifest.has_requests(settings)
+        rows = list(manifest.rows(settings, warn=print, questions=True, most_pictures=16))
+        assert [names(row, Path.cwd()) for row in rows] == [["a.jpg"], ["b.jpg"]]
+
+    def test_what_must_be_read_twice_says_so(self, settings: Settings, pipe: Callable[[bytes], str]) -> None:
+        with pytest.raises(UsageError, match=r"/dev/fd/\d+ only once: save it as a file first"):
+            Manifest(file=pipe(b'{"questions": [{"image_id": 1}]}')).rows(
+                settings, warn=print, questions=True, most_pictures=16
+            )
+        with pytest.raises(UsageError, match=r"Parquet cannot be read from standard input: save it as a file first"):
+            Manifest(file="-", format="parquet").rows(settings, warn=print, questions=True, most_pictures=16)
+
+
+@pytest.mark.parametrize("format", ["auto", "openai"])
+def test_a_file_that_is_not_there(settings: Settings, tmp_path: Path, format: str) -> None:
+    manifest = Manifest(file=str(tmp_path / "gone.csv"), format=format)
     with pytest.raises(UsageError, match=r"--manifest .*gone\.csv: no such file or directory"):
-        Manifest(file=str(tmp_path / "gone.csv")).rows(settings, warn=print, questions=True, most_pictures=16)
+        list(manifest.rows(settings, warn=print, questions=True, most_pictures=16))
+    with pytest.raises(UsageError, match=r"--manifest .*gone\.csv: no such file or directory"):
+        manifest.is_large(settings)
+
+
+def test_lines_that_end_as_on_old_machines(read: Read) -> None:
+    with pytest.raises(UsageError, match="a carriage return stands in it: save the file with ordinary line ends"):
+        read("image,id\ra.jpg,1\rb.jpg,2\r")
+    assert "line 2: a carriage return stands in it" in complaints(read("image,id\na.jpg\rb.jpg,2\n"))[0]
+
+
+def test_an_empty_file_of_no_known_form(read: Read) -> None:
+    with pytest.raises(UsageError, match=r"m\.jsonl is empty\.$"):
+        read("", "m.jsonl")
+
+
+def test_a_first_line_that_is_a_whole_picture_does_not_fill_the_screen(read: Read) -> None:
+    with pytest.raises(UsageError) as refused:
+        read("data:" + "A" * 100_000 + ",b\nx,y\n")
+    assert len(str(refused.value)) < 300
 
 
 # --- whatever a file holds -----------------------------------------------------------------------

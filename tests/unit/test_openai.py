@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,11 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from pipeline import blobs
-from pipeline.errors import CODES
+from pipeline.errors import CODES, JobError
 from pipeline.locators import Picture, open_path
 from pipeline.settings import Settings, read_settings
 from pipeline.sources import openai
+from pipeline.sources.manifests.manifest import Manifest
 from pipeline.sources.manifests.source import Source
 from pipeline.sources.rows import BadRow, Row
 
@@ -337,3 +339,36 @@ def test_whatever_stands_there_each_line_is_one_row(lines: list[bytes], settings
         else:
             assert len(row.prompts) == 1 and row.pictures and row.custom_id
             row.prompts[0].digest  # noqa: B018  that it can be stored
+
+
+def test_nothing_is_kept_of_lines_that_cannot_be_asked(settings: Settings) -> None:
+    lines = (line("a", tools=[{}]), b"{broken", line("b", messages=[user(picture("ftp://x"))]), line(7))
+    gc.collect()
+    before = {id(error) for error in held()}
+    gc.disable()
+    try:
+        for one in lines:
+            bad(one, settings)
+        # An error that its own frames hold would keep the line, which may be as long as a picture.
+        assert [error for error in held() if id(error) not in before] == []
+    finally:
+        gc.enable()
+
+
+def held() -> list[JobError]:
+    """The errors that somebody holds, if only they themselves."""
+    return [found for found in gc.get_objects() if isinstance(found, JobError)]
+
+
+@pytest.mark.parametrize(("questions", "shaped"), [(True, False), (False, False), (True, True)])
+def test_what_the_command_says_besides_is_left_aside_and_that_is_told(
+    settings: Settings, tmp_path: Path, questions: bool, shaped: bool
+) -> None:
+    file = tmp_path / "in.jsonl"
+    file.write_bytes(line())
+    notes: list[str] = []
+    manifest = Manifest(file=str(file))
+    (row,) = manifest.rows(settings, warn=notes.append, questions=questions, shaped=shaped, most_pictures=1)
+    assert isinstance(row, Row) and row.prompts
+    told = "Each line of the file says itself what is asked, and how: what the command says is left aside."
+    assert notes == ([] if questions and not shaped else [told])

@@ -73,6 +73,7 @@ def run(
     """
     settings = read_settings({"model": model, "device": device, **reach.flags})
     told = on_done.whom(settings)
+    inputs.spare(output, errors)
     live = output is not None and inputs.are_requests(settings)
     with open_store(settings) as store:
         with (

@@ -22,6 +22,7 @@ _OBVIOUS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """what columns are called that mean it, the surest first"""
 _SHOWN = 30
+_LONGEST = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,4 +112,9 @@ def _none(names: Sequence[str], shown: str) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(repr(name) for name in names[:_SHOWN]) + more
+    return ", ".join(map(_named, names[:_SHOWN])) + more
+
+
+def _named(name: str) -> str:
+    """A column as it is told: of a file that is none, the first line may be a picture."""
+    return repr(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…")

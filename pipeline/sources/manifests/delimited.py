@@ -19,6 +19,7 @@ _DELIMITERS = ",;\t|"
 _COMPLAINTS = {
     "field larger": "a cell is longer than {limit}; is a quote left open?",
     "unexpected end": "a quote is opened and never closed",
+    "new-line character": "a carriage return stands in it: save the file with ordinary line ends",
 }
 
 
@@ -43,7 +44,8 @@ def _names(source: Source, line: str, delimiter: str) -> tuple[str, ...]:
     try:
         cells = next(csv.reader([line], delimiter=delimiter, strict=True), [])
     except csv.Error as error:
-        raise UsageError(detail=f"{source.shown}: the first line holds no names of columns ({error}).") from error
+        why = _complaint(str(error), 1, 1, source)
+        raise UsageError(detail=f"{source.shown}: the first line holds no names of columns ({why}).") from error
     if not cells:
         raise UsageError(detail=f"{source.shown} is empty: a first line with the names of the columns is needed.")
     return _told_apart(cells)

@@ -112,7 +112,9 @@ class Pattern:
     def __call__(self, values: dict[str, Any]) -> str:
         try:
             return self._text.format_map({name: _number(value) for name, value in values.items()})
-        except (KeyError, ValueError, TypeError) as error:
+        except KeyError as error:
+            raise RowInvalid(why=f"it has no {error}, which --image-pattern uses") from error
+        except (ValueError, TypeError) as error:
             raise RowInvalid(why=f"--image-pattern does not fit it ({error})") from error
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
 from pipeline.sources.manifests.records import Broken, Record, Table
-from pipeline.sources.manifests.source import STDIN, Source
+from pipeline.sources.manifests.source import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,8 +19,8 @@ _ROWS = 4_096
 
 def parquet(source: Source) -> Table:
     """The rows. The list of row groups stands at the end of the file: one that is cut off cannot be read at all."""
-    if source.name == STDIN:
-        raise UsageError(detail="Parquet cannot be read from standard input: name the file.")
+    if source.once:
+        raise UsageError(detail=f"Parquet cannot be read from {source.shown}: save it as a file first.")
     file = _opened(source)
     return Table(names=tuple(file.schema_arrow.names), records=_records(file), unit="row")
 

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.errors import UsageError
 from pipeline.sources import openai
 from pipeline.sources.formats.json_items import events
-from pipeline.sources.manifests.source import STDIN, Source
+from pipeline.sources.manifests.source import Source
 
 OPENAI = "openai"
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".pq": "parquet"}
@@ -22,7 +22,8 @@ def recognised(source: Source) -> str:
     """The name of a format."""
     if source.suffix in _SUFFIXES:
         return _SUFFIXES[source.suffix]
-    head = source.head().lstrip(_BEFORE_JSON)
+    if not (head := source.head().lstrip(_BEFORE_JSON)):
+        raise UsageError(detail=f"{source.shown} is empty.")
     if head.startswith(_PARQUET):
         return "parquet"
     if openai.recognises(head):
@@ -33,8 +34,8 @@ def recognised(source: Source) -> str:
 
 
 def _begin(source: Source) -> Iterator[tuple[str, str, Any]]:
-    """What happens in it; of standard input no more than what has come, for the rest is still to be read."""
-    return events(iter([source.head()]) if source.name == STDIN else source.blocks())
+    """What happens in it; of a pipe no more than what has come, for the rest is still to be read."""
+    return events(iter([source.head()]) if source.once else source.blocks())
 
 
 def _of_objects(source: Source) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from itertools import chain
@@ -23,7 +25,7 @@ COMPRESSED = (".gz", ".zst")
 
 
 class Source:
-    """One file. It may be read several times, standard input once."""
+    """One file. It may be read several times, unless it is `once`."""
 
     def __init__(self, name: str, settings: Settings, option: str = "--manifest") -> None:
         self.name = name
@@ -39,10 +41,21 @@ class Source:
         """What a person calls it."""
         return "standard input" if self.name == STDIN else printable(self.name)
 
+    @functools.cached_property
+    def once(self) -> bool:
+        """Whether what was read is gone: of standard input, and of a pipe, such as a shell makes of <(zcat rows.gz)."""
+        if self.name == STDIN:
+            return True
+        try:
+            kind = os.stat(self.name).st_mode
+        except OSError:  # said when it is opened
+            return False
+        return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+
     @property
     def folder(self) -> Path:
         """Where the names in it start from."""
-        return Path() if self.name == STDIN else Path(self.name).parent
+        return Path() if self.once else Path(self.name).parent
 
     @property
     def suffix(self) -> str:
@@ -52,8 +65,11 @@ class Source:
 
     @property
     def size(self) -> int:
-        """The file's bytes, as it is stored; of standard input nobody knows."""
-        return 0 if self.name == STDIN else os.path.getsize(self.name)
+        """The file's bytes, as it is stored; of what can be read once nobody knows. Raises UsageError."""
+        try:
+            return 0 if self.once else os.path.getsize(self.name)
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def head(self) -> bytes:
         """The first bytes; a later `blocks` gives them again."""
@@ -71,8 +87,8 @@ class Source:
         if self._ahead is not None:
             ahead, self._ahead = self._ahead, None
             return ahead
-        if self.name == STDIN and self._read:
-            raise UsageError(detail="This format is read twice, standard input only once: save it as a file first.")
+        if self.once and self._read:
+            raise UsageError(detail=f"This format is read twice, {self.shown} only once: save it as a file first.")
         self._read = True
         return self._blocks()
 
@@ -87,7 +103,10 @@ class Source:
         try:
             return Path(self.name).open("rb")
         except OSError as error:
-            raise UsageError(detail=f"{self.option} {self.shown}: {(error.strerror or str(error)).lower()}") from error
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> UsageError:
+        return UsageError(detail=f"{self.option} {self.shown}: {(error.strerror or str(error)).lower()}")
 
 
 class Stream(io.RawIOBase):
