@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.errors import UsageError
 from pipeline.evaluation.truth import CAPTION, Truth
+from pipeline.export.texts import utf8
 from pipeline.settings import Settings
-from pipeline.sources import manifests
 from pipeline.sources.formats.json_items import events, items
+from pipeline.sources.manifests.manifest import READERS
 from pipeline.sources.manifests.records import Broken, Record, Table
 from pipeline.sources.manifests.source import Source
 
@@ -97,7 +99,7 @@ def _document(source: Source) -> str:
 def _coco(source: Source, truth: Truth) -> tuple[str, Iterator[Line]]:
     truth.captions = True
     pictures = (item for _, item in items(source.blocks(), "images.item") if isinstance(item, dict))
-    files = {str(item.get("id")): _text(item.get("file_name")) for item in pictures}
+    files = {_text(item.get("id")): _text(item.get("file_name")) for item in pictures}
     records = items(source.blocks(), "annotations.item")
     return "annotation", _together((number, _caption(item, files)) for number, item in records)
 
@@ -159,7 +161,7 @@ def _rows(source: Source, truth: Truth) -> tuple[str, Iterator[Line]]:
 def _table(source: Source) -> Table:
     head = source.head().lstrip(_BEFORE_JSON)
     by_content = next((format for begin, format in _BEGINS.items() if head.startswith(begin)), "csv")
-    return manifests.READERS[_SUFFIXES.get(source.suffix, by_content)](source)
+    return READERS[_SUFFIXES.get(source.suffix, by_content)](source)
 
 
 def _named(wanted: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
@@ -177,6 +179,8 @@ def _line(record: Record, columns: Mapping[str, Sequence[str]]) -> Line:
     id, picture, question, kind = (_text(found[role]) for role in (ID, PICTURE, QUESTION, KIND))
     if not answers:
         return number, Broken("it has no answer")
+    if any(utf8(text) != text for text in (*answers, question)):
+        return number, Broken("it is not UTF-8, and would be wrong beside any answer: save the file as UTF-8")
     if not id and not picture:
         return number, Broken("it has neither an id nor a picture")
     return number, Told(answers=answers, id=id, picture=picture, question=question, kind=kind or None)
@@ -203,4 +207,6 @@ def _text(value: Any) -> str:
     """As a model would say it; what is neither text nor number says nothing."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value).strip() if isinstance(value, str | int | float) else ""
+    if isinstance(value, float):  # Parquet and JSON have 3.0 for 3 and NaN for nothing where a column has gaps
+        return "" if math.isnan(value) else str(int(value) if value.is_integer() else value)
+    return str(value).strip() if isinstance(value, str | int) else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 from pipeline.display import printable
 from pipeline.evaluation import vqa
@@ -92,8 +93,9 @@ class Truth:
     def about(self, item: ItemRow) -> Right | None:
         """What is right to say to an item: found by its id, else by one of its pictures."""
         asked = [_plain(question) for question in (item.question, item.name) if question]
-        for question in (*asked, ""):
-            if item.custom_id is not None and (right := self._by_id.get((item.custom_id, question))):
+        ids = () if item.custom_id is None else _spellings(item.custom_id)
+        for id, question in product(ids, (*asked, "")):
+            if right := self._by_id.get((id, question)):
                 return right
         found = (self._of_picture(picture.locator, one) for one in (*asked, "") for picture in item.pictures)
         return next((right for right in found if right), None)
@@ -103,6 +105,12 @@ class Truth:
         folders, name = _parted(display(locator.replace(INSIDE, "/")))
         told = self._by_name.get((name, question), ())
         return next((right for named, right in told if folders[len(folders) - len(named) :] == named), None)
+
+
+def _spellings(id: str) -> tuple[str, str]:
+    """An id, and as it is where the other table's column had gaps: 12.0 for 12."""
+    bare = id.removesuffix(".0")
+    return (id, f"{id}.0" if bare == id else bare)
 
 
 def kind_of(answers: Sequence[str]) -> str:

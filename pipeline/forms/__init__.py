@@ -6,6 +6,7 @@ in each answer before that is stored: not every engine can be held to a form, an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -31,25 +32,41 @@ class Kind:
     read: Callable[[Any, str], Reading]
     """raises InvalidAnswer"""
     grammar: Callable[[Any, Ebnf], str]
+    key: str | None
+    """what more may be said of it"""
 
 
 KINDS = {
-    "choices": Kind(choices.check, choices.read, choices.grammar),
-    "yes_no": Kind(choices.check_yes_no, choices.read_yes_no, choices.yes_no_grammar),
-    "number": Kind(number.check, number.read, number.grammar),
-    "regex": Kind(regex.check, regex.read, regex.grammar),
-    "schema": Kind(schema.check, schema.read, schema.grammar),
+    "choices": Kind(choices.check, choices.read, choices.grammar, "choices"),
+    "yes_no": Kind(choices.check_yes_no, choices.read_yes_no, choices.yes_no_grammar, None),
+    "number": Kind(number.check, number.read, number.grammar, "integer"),
+    "regex": Kind(regex.check, regex.read, regex.grammar, "pattern"),
+    "schema": Kind(schema.check, schema.read, schema.grammar, "schema"),
 }
 
 
 def check_form(form: Any) -> None:
     """Raises SchemaInvalid with the reason when no answer can be held to it."""
     kind = form.get("kind") if isinstance(form, dict) else None
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise SchemaInvalid(why=f"there is no form {shown(str(kind))}; forms: {', '.join(KINDS)}")
+    known = [key for key in ("kind", KINDS[kind].key) if key]
+    if unknown := next((key for key in form if key not in known), None):
+        raise SchemaInvalid(why=f"{shown(str(unknown))} says nothing of the form {kind}; keys: {', '.join(known)}")
+    _check_values(form)
     KINDS[kind].check(form)
     if len(grammar(form)) > LONGEST_GRAMMAR:
         raise SchemaInvalid(why="it is too large; fewer or shorter parts, or smaller bounds, make it smaller")
+
+
+def _check_values(form: Any) -> None:
+    """A form is stored as JSON, which has neither endless numbers nor parts that hold themselves."""
+    try:
+        json.dumps(form, allow_nan=False)
+    except (ValueError, TypeError):
+        raise SchemaInvalid(why="it holds what JSON cannot: NaN, an endless number, or itself") from None
+    except RecursionError:
+        raise SchemaInvalid(why="it is too deep") from None
 
 
 def read(form: Form, text: str) -> Reading:

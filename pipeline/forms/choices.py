@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ MOST = 2_000
 LONGEST = 200
 _AROUND = " \t\r\n.,;:!?\"'"
 """what a model that is not held to a form puts around a choice"""
+_UNSEEN = ("Cf", "Zs")
+"""joiners, marks of direction, and blanks other than the space"""
 
 
 def check(form: Any) -> None:
@@ -23,12 +26,17 @@ def check(form: Any) -> None:
     if len(choices) < 2 or len(choices) > MOST:
         raise SchemaInvalid(why=f"there must be 2 to {MOST:,} choices, not {len(choices):,}")
     for choice in choices:
-        if choice != choice.strip() or not choice or not choice.isprintable() or len(choice) > LONGEST:
+        if choice != choice.strip() or not choice or not _is_line(choice) or len(choice) > LONGEST:
             raise SchemaInvalid(
                 why=f"{shown(choice)} is no choice: one is a line of 1 to {LONGEST} characters without blanks around it"
             )
     if twice := next((choice for place, choice in enumerate(choices) if choice in choices[:place]), None):
         raise SchemaInvalid(why=f"the choice {shown(twice)} is there twice")
+
+
+def _is_line(text: str) -> bool:
+    """Joiners within words and emoji are no letters to Python, and part of a line all the same."""
+    return all(sign.isprintable() or unicodedata.category(sign) in _UNSEEN for sign in text)
 
 
 def read(form: Any, text: str) -> Reading:

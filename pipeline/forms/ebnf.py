@@ -90,7 +90,8 @@ class Ebnf:
         return parts[0] if len(parts) == 1 else sequence(parts)
 
     def _is_plain(self, sign: str) -> bool:
-        return sign.isprintable() and (sign != " " or self._blank == " ")
+        """Whether it may stand in quotes. There, xgrammar takes digits behind ä for its own: "ä1" became "\\u0e41"."""
+        return sign.isprintable() and not "\x80" <= sign <= "\xff" and (sign != " " or self._blank == " ")
 
     def _sign(self, sign: str) -> str:
         if _SURROGATES[0] <= ord(sign) <= _SURROGATES[1]:

@@ -7,7 +7,7 @@ behind `{"color": "`, and all of them by the value alone. One that knows JSON go
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ class Lone:
     texts: Sequence[str] | None
     """what it may be, if that is one of some texts"""
     kind: str
+    schema: Mapping[str, Any]
 
     def document(self, value: Any) -> Any:
         return value if self.name is None else {self.name: value}
@@ -42,9 +43,10 @@ class Lone:
         except InvalidAnswer:
             return None
 
-    def grammar(self, ebnf: Ebnf) -> str:
+    def grammar(self, ebnf: Ebnf, fitting: Callable[[Any], str]) -> str:
+        """`fitting` is how a value is written that fits a schema."""
         if self.kind in ("integer", "number"):
-            return number.written(ebnf, whole=self.kind == "integer")
+            return fitting(self.schema)
         return either(map(ebnf.literal, choices.spellings(list(self.texts or _WORDS))))
 
 
@@ -65,6 +67,6 @@ def _plain(name: str | None, schema: Mapping[str, Any]) -> Lone | None:
     values = [schema["const"]] if "const" in schema else schema.get("enum")
     if values is not None:
         plain = all(isinstance(value, str) and value.strip() == value and value.isprintable() for value in values)
-        return Lone(name, tuple(values), "string") if plain and all(values) else None
+        return Lone(name, tuple(values), "string", schema) if plain and all(values) else None
     kind = schema.get("type")
-    return Lone(name, None, kind) if kind in ("integer", "number", "boolean") else None
+    return Lone(name, None, kind, schema) if kind in ("integer", "number", "boolean") else None

@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from pipeline.errors import InvalidAnswer, SchemaInvalid
 from pipeline.forms import lone
@@ -27,6 +28,7 @@ MOST_ITEMS = 20
 """of an array whose schema names no `maxItems`"""
 MOST_COUNTED = 1_000
 """whole numbers between two bounds that are spelled out"""
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 DEEPEST = 3
 """levels of a value about which nothing is said"""
 TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
@@ -38,10 +40,10 @@ def check(form: Any) -> None:
     if not isinstance(schema, dict):
         raise SchemaInvalid(why='a JSON schema is an object, such as {"type": "object", "properties": {...}}')
     from jsonschema.exceptions import SchemaError
-    from jsonschema.validators import Draft202012Validator, validator_for
 
     try:
-        validator_for(schema, default=Draft202012Validator).check_schema(schema)
+        dialect = _dialect(schema)
+        dialect.check_schema(schema)
     except SchemaError as error:
         place = "/".join(map(str, error.absolute_path))
         raise SchemaInvalid(
@@ -50,6 +52,41 @@ def check(form: Any) -> None:
     except RecursionError:
         raise SchemaInvalid(why="the JSON schema is too deep") from None
     grammar(form, Ebnf())
+    _check_references(schema, dialect)
+
+
+def _dialect(schema: Mapping[str, Any]) -> Any:
+    """The library's class for the draft that a schema is written in. Raises SchemaInvalid."""
+    from jsonschema.validators import Draft3Validator, Draft202012Validator, validator_for
+
+    if not isinstance(schema.get("$schema", ""), str):
+        raise SchemaInvalid(why="the JSON schema's `$schema` is no text")
+    found = validator_for(schema, default=Draft202012Validator)
+    if found is Draft3Validator:
+        raise SchemaInvalid(why="this JSON schema is of draft 3, which is not read; drafts 4 to 2020-12 are")
+    return found
+
+
+def _check_references(schema: Mapping[str, Any], dialect: Any) -> None:
+    """Validation follows references where the grammar does not look: in `not`, in `if`, ... Raises SchemaInvalid."""
+    from referencing import Registry
+    from referencing.exceptions import Unresolvable
+    from referencing.jsonschema import specification_with
+
+    def look(resource: Any, resolver: Any) -> None:
+        for key in _REFERENCES if isinstance(resource.contents, dict) else ():
+            reference = resource.contents.get(key, "#")
+            try:
+                resolver.lookup(reference)
+            except Unresolvable:
+                raise SchemaInvalid(
+                    why=f"the JSON schema refers to {shown(str(reference))}, which is not within itself"
+                ) from None
+        for part in resource.subresources():
+            look(part, resolver.in_subresource(part))
+
+    whole = specification_with(dialect.META_SCHEMA["$schema"]).create_resource(schema)
+    look(whole, Registry().resolver_with_root(whole))
 
 
 def read(form: Any, text: str) -> Reading:
@@ -80,9 +117,9 @@ def _read(form: Any, text: str) -> Reading:
 def grammar(form: Any, ebnf: Ebnf) -> str:
     """Raises SchemaInvalid where nothing could fit, or the schema points where nothing is."""
     try:
-        document = _Writer(form["schema"], ebnf).value(form["schema"])
-        found = lone.find(form["schema"])
-        return either([document, found.grammar(ebnf)]) if found else document
+        writer = _Writer(form["schema"], ebnf)
+        document, found = writer.value(form["schema"]), lone.find(form["schema"])
+        return either([document, found.grammar(ebnf, writer.value)]) if found else document
     except RecursionError:
         raise SchemaInvalid(why="the JSON schema is too deep") from None
 
@@ -101,13 +138,14 @@ def _no_constant(name: str) -> Any:
 
 @functools.lru_cache(maxsize=256)
 def _validator(schema: bytes) -> Any:
-    from jsonschema import Draft202012Validator, validators
+    from jsonschema import validators
     from referencing import Registry
 
     read = json.loads(schema)
-    known = validators.extend(validators.validator_for(read, default=Draft202012Validator), {"pattern": _pattern})
+    dialect = _dialect(read)
+    known = validators.extend(dialect, {"pattern": _pattern})
     # A registry of its own: the default one fetches what a schema refers to from the network.
-    return known(read, registry=Registry())
+    return known(read, registry=Registry(), format_checker=dialect.FORMAT_CHECKER)
 
 
 def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[Any]:
@@ -198,13 +236,13 @@ class _Writer:
         return schema
 
     def _target(self, reference: str) -> Any:
-        if not reference.startswith("#"):
+        if not isinstance(reference, str) or not reference.startswith("#"):
             raise SchemaInvalid(
-                why=f"the JSON schema refers to {shown(reference)}; only #/... within itself is followed"
+                why=f"the JSON schema refers to {shown(str(reference))}; only #/... within itself is followed"
             )
         place = self._root
         for part in filter(None, reference[1:].split("/")):
-            key = part.replace("~1", "/").replace("~0", "~")
+            key = unquote(part).replace("~1", "/").replace("~0", "~")
             try:
                 place = place[int(key) if isinstance(place, list) else key]
             except (KeyError, IndexError, ValueError, TypeError):
@@ -290,14 +328,22 @@ class _Writer:
         return either([*starts, *['""'] * none])
 
     def _array(self, schema: Mapping[str, Any]) -> str:
-        first = [self._inside(one) for one in schema.get("prefixItems", ())]
+        first, rest = _items(schema)
         least, most = _sizes(schema, "minItems", "maxItems", max(MOST_ITEMS, len(first)))
         if first:
-            return self._braced("[", sequence([first[0], *(f"{self._comma()} {one}" for one in first[1:])]), "]")
-        if schema.get("items") is False:
+            # Behind those that stand in their places come no more than there must be.
+            named = [*first, *[rest] * (least - len(first))][:most]
+            if False in named:
+                raise SchemaInvalid(why="a part of the JSON schema is false: nothing fits it")
+            return self._braced("[", self._in_places(named), "]")
+        if rest is False:
             most = 0
-        inside = self._listed(self._inside(schema.get("items", True)), least, most) if most else '""'
+        inside = self._listed(self._inside(rest), least, most) if most else '""'
         return self._braced("[", inside, "]")
+
+    def _in_places(self, schemas: Sequence[Any]) -> str:
+        parts = [part for one in schemas for part in (self._comma(), self._inside(one))]
+        return sequence(parts[1:]) if parts else '""'
 
     def _listed(self, one: str, least: int, most: int) -> str:
         if most == 0:
@@ -331,6 +377,14 @@ class _Writer:
             return either([*plain, members, items])
 
         return self._ebnf.rule(f"anything-{depth}", body)
+
+
+def _items(schema: Mapping[str, Any]) -> tuple[Sequence[Any], Any]:
+    """The items that stand in their places, and what the others are; up to draft 2019-09 under other names."""
+    items = schema.get("items", True)
+    if isinstance(items, list):
+        return items, schema.get("additionalItems", True)
+    return schema.get("prefixItems", ()), items
 
 
 def _implied(schema: Mapping[str, Any]) -> str | None:

@@ -88,7 +88,7 @@ class Questions:
         if isinstance(first, Row) and first.columns is None and not (first.questions or first.prompts):
             named = ", ".join(f"{{{field}}}" for field in columns)
             detail = f"The questions use {named}, but pictures alone have only {{name}}, {{stem}} and {{directory}}."
-            raise UsageError(detail=f"{detail} Columns come with --manifest.")
+            raise UsageError(detail=f"{detail} Columns come with --manifest; a brace itself is written {{{{ or }}}}.")
         return rows if first is None else chain([first], rows)
 
     def _questions(self, defaults: Defaults, form: Form | None) -> tuple[Question, ...]:
@@ -132,8 +132,15 @@ def _nothing(field: str) -> str:
     raise AssertionError(f"nothing fills in {field}")
 
 
+def _texts(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """A shell makes an empty text of a variable that is not set, and a model answers that too."""
+    if not all(map(str.strip, values)):
+        raise UsageError(detail=f"{parameter.opts[-1]} is empty: what is to be asked?")
+    return values
+
+
 def _template(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Template, ...]:
-    return tuple(map(Template.parse, values))
+    return tuple(map(Template.parse, _texts(context, parameter, values)))
 
 
 def _file(context: click.Context, parameter: click.Parameter, value: str | None) -> QuestionSet | None:
@@ -145,7 +152,14 @@ def _file(context: click.Context, parameter: click.Parameter, value: str | None)
 question_options = together(
     "questions",
     Questions,
-    click.option("-q", "--question", multiple=True, metavar="TEXT", help="What to ask. Repeatable; none: captions."),
+    click.option(
+        "-q",
+        "--question",
+        multiple=True,
+        callback=_texts,
+        metavar="TEXT",
+        help="What to ask. Repeatable; none: captions.",
+    ),
     click.option(
         "-t",
         "--template",

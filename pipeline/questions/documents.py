@@ -39,6 +39,8 @@ def from_json(text: str) -> Any:
         return json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise Unreadable(f"it is not JSON in line {error.lineno}: {error.msg}") from None
+    except ValueError:  # Python reads no longer ones
+        raise Unreadable("it has a number of more than 4,300 digits") from None
     except RecursionError:
         raise Unreadable("it is nested too deeply") from None
 
@@ -53,6 +55,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 class _Loader(yaml.SafeLoader):
     """A safe loader that knows the plain values of YAML 1.2 only."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError):  # a number of 5,000 digits; `!!int many`, `!!bool maybe`
+            what = str(node.tag).rpartition(":")[2]
+            raise yaml.MarkedYAMLError(problem=f"this is no {what}", problem_mark=node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()

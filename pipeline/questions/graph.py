@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
+SHOWN = 12
+"""names of a circle"""
+
 
 class Cycle(Exception):
     """Questions wait for each other; the message names them in a circle."""
@@ -26,4 +29,5 @@ def _circle(after: Mapping[str, Collection[str]], placed: Collection[str]) -> st
     path = [next(name for name in after if name not in placed)]
     while path.count(path[-1]) == 1:
         path.append(next(other for other in after[path[-1]] if other not in placed))
-    return " -> ".join(path[path.index(path[-1]) :])
+    circle = path[path.index(path[-1]) :]
+    return " -> ".join(circle if len(circle) <= SHOWN else [*circle[: SHOWN - 2], "...", circle[-1]])

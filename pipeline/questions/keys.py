@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -112,7 +113,9 @@ def _form(value: Any) -> Form:
         check_form(form)
     except SchemaInvalid as error:
         raise Unfit(f"cannot be used: {error.facts['why']}") from None
-    return form
+    # Keys such as 1 are numbers to YAML, and texts in JSON, as which forms are stored.
+    found: Form = json.loads(json.dumps(form))
+    return found
 
 
 def _conditions(value: Any) -> tuple[Named, ...]:

@@ -9,12 +9,13 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from pipeline.display import number
+from pipeline.display import number, printable
 from pipeline.errors import UsageError
+from pipeline.export.texts import utf8
 from pipeline.review import ANSWER, BY, TEXT, VERDICT
 from pipeline.review.writing import unsafe
 from pipeline.settings import Settings
-from pipeline.sources import manifests
+from pipeline.sources.manifests.manifest import READERS
 from pipeline.sources.manifests.records import Broken
 from pipeline.sources.manifests.source import Source
 from pipeline.store import Store
@@ -42,7 +43,7 @@ def read(store: Store, name: str, settings: Settings, *, by: str | None, complai
     """Store the reviews in a file; `complain` is told of each row that cannot be used. Raises UsageError."""
     source = Source(name, settings, "FILE")
     format = _format(source)
-    table = manifests.READERS[format](source)
+    table = READERS[format](source)
     if ANSWER not in table.names or not {VERDICT, TEXT} & set(table.names):
         detail = f"{source.shown} is no file of reviews: it takes the columns {ANSWER}, {VERDICT} and {TEXT},"
         raise UsageError(detail=f"{detail} as `pixmill review export` writes them.")
@@ -122,6 +123,8 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
+        if utf8(value) != value:  # it would be stored as what nobody wrote
+            raise ValueError(f"{printable(value)!r} is not UTF-8: save the file as UTF-8 and import it again")
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)

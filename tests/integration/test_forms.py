@@ -40,6 +40,7 @@ FORMS: tuple[Mapping[str, Any], ...] = (
             "required": ["color", "count"],
         },
     },
+    {"kind": "choices", "choices": ["ä1", "Mädchen", "weiße"]},
 )
 ENOUGH = Sampling(max_tokens=200)
 IDS = itertools.count()

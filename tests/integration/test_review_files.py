@@ -93,6 +93,15 @@ def test_bad_rows_are_told_with_their_line_and_the_others_are_stored(told: World
     assert take(store, path)[0] == Read(known=3, bad=7)
 
 
+def test_what_a_spreadsheet_saved_in_another_encoding_is_not_stored(told: World, store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "look.csv"
+    path.write_bytes("answer;verdict;text;by\n1;;größer;\n2;wrong;;Zoë\n3;right;;\n".encode("cp1252"))
+    count, complaints = take(store, path)
+    assert count == Read(stored=1, bad=2)
+    assert complaints[0] == "line 2: 'gr��er' is not UTF-8: save the file as UTF-8 and import it again"
+    assert [row[:3] for row in stored(told)] == [(3, "right", None)]
+
+
 def test_lines_that_are_no_json_are_told(told: World, store: Store, tmp_path: Path) -> None:
     path = tmp_path / "look.jsonl"
     path.write_text(

@@ -137,6 +137,20 @@ def test_captions_of_a_table_come_together(file: Any) -> None:
     assert told(truth, item(0, "x")) == ("one", "three") and truth.captions
 
 
+def test_numbers_from_a_column_with_gaps_are_the_same_numbers(file: Any) -> None:
+    truth = file("t.jsonl", '{"id": 12.0, "answer": 3.0}\n{"id": "13.0", "answer": "a"}\n{"id": 14, "answer": NaN}')
+    for id, answer in (("12", ("3",)), ("12.0", ("3",)), ("13", ("a",)), ("13.0", ("a",)), ("14", None), ("1", None)):
+        assert told(truth, replace(item(0, "x"), custom_id=id)) == answer
+    coco = {"images": [{"id": 9.0, "file_name": "9.jpg"}], "annotations": [{"image_id": 9.0, "caption": "one"}]}
+    assert told(file("c.json", coco), item(0, "x", locator="file:///in/9.jpg")) == ("one",)
+
+
+def test_truth_in_another_encoding_cannot_be_used(file: Any) -> None:
+    truth = file("t.csv", "id;question;answer\n1;;größer\n2;größer?;a\n3;;a\n".encode("cp1252"))
+    assert (truth.unusable.count, len(truth.known)) == (2, 1)
+    assert truth.unusable.first[0].startswith("line 2: it is not UTF-8")
+
+
 def test_what_cannot_be_used_is_counted_and_named(file: Any) -> None:
     lines = ['{"id": 1, "answer": "a"}', "no", "[1]", '{"id": 2}', '{"answer": "a"}', '{"id": 1, "answer": "b"}']
     truth = file("t.jsonl", "\n".join(lines))

@@ -45,6 +45,9 @@ READ = [
     (schema(THING), '{"color": "red", "count": 2}', {"color": "red", "count": 2}),
     (schema(THING), '```json\n{"color": "blue"}\n```', {"color": "blue"}),
     (schema({"type": "string"}), '"two\nlines"', "two\nlines"),
+    ({"kind": "choices", "choices": ["می\u200cخواهم", "👩\u200d🚀"]}, "می\u200cخواهم", "می\u200cخواهم"),
+    (schema({"$defs": {"a b": {"const": 1}}, "$ref": "#/$defs/a%20b"}), "1", 1),
+    (schema({"type": "string", "format": "date"}), '"2026-05-01"', "2026-05-01"),
 ]
 
 
@@ -76,6 +79,7 @@ def test_the_text_of_an_answer_has_one_spelling() -> None:
         (schema(THING), '{"color": NaN}', "is no JSON"),
         (schema(THING), "[" * 5000, "is no JSON"),
         (schema(THING), '{"color": "green"}', r"does not fit the schema: .* \(color\)"),
+        (schema({"type": "string", "format": "date"}), '"in May"', "is not a 'date'"),
     ],
 )
 def test_another_form_is_said(form: dict[str, Any], text: str, why: str) -> None:
@@ -129,6 +133,18 @@ def test_another_form_is_said(form: dict[str, Any], text: str, why: str) -> None
         (schema({"type": "string", "minLength": 5, "maxLength": 2}), "minLength 5 is more"),
         (schema({"type": "string", "pattern": "(?=a)"}), "looks ahead"),
         (schema({"type": "object", "properties": {str(n): {} for n in range(3000)}}), "too large"),
+        ({"kind": ["number"]}, "there is no form"),
+        ({"kind": "number", "minimum": 0}, "'minimum' says nothing of the form number; keys: kind, integer"),
+        ({"kind": "choices", "choices": ["a", "\u2028b"]}, "is no choice"),
+        (schema({"type": "integer", "minimum": float("inf")}), "what JSON cannot"),
+        (schema({"type": "integer", "maximum": float("nan")}), "what JSON cannot"),
+        (schema({"$schema": 5}), "is no text"),
+        (schema({"$schema": "http://json-schema.org/draft-03/schema#", "required": True}), "of draft 3"),
+        (schema({"$schema": "http://json-schema.org/draft-04/schema#", "$ref": 5}), "refers to '5'"),
+        (schema({"type": "string", "not": {"$ref": "http://example.org/x.json"}}), "is not within itself"),
+        (schema({"type": "string", "if": {"$ref": "#/$defs/gone"}}), "'#/\\$defs/gone', which is not within itself"),
+        (schema({"$dynamicRef": "#gone"}), "'#gone', which is not within itself"),
+        (schema({"prefixItems": [{}], "items": False, "minItems": 2}), "is false: nothing fits it"),
     ],
 )
 def test_what_no_answer_can_be_held_to_is_refused(form: Any, why: str) -> None:
@@ -160,7 +176,8 @@ def test_no_repeat_is_longer_than_xgrammar_takes_quickly() -> None:
 
 
 def test_signs_mean_nothing_but_themselves() -> None:
-    assert Ebnf().literal('a"\\[é') == r'"a\"\\[é"'
+    assert Ebnf().literal('a"\\[ж') == r'"a\"\\[ж"'
+    assert Ebnf().literal("Mädchen") == r'("M" [\u00e4] "dchen")'
     assert Ebnf().literal("\x7f0") == r'([\u007f] "0")'
     assert Ebnf().chars([(0x5D, 0x5D), (0x61, 0x63), (0x1F600, 0x1F600)]) == r"[\u005d\u0061-\u0063\U0001f600]"
 
@@ -168,6 +185,26 @@ def test_signs_mean_nothing_but_themselves() -> None:
 def test_properties_stay_in_their_order_and_may_be_left_out() -> None:
     written = forms.grammar(schema({"properties": {"b": {"const": 1}, "a": {"const": 2}}, "required": ["a"]}))
     assert written.index(r"\"b") < written.index(r"\"a")
+
+
+def test_a_lone_whole_number_is_held_to_its_bounds() -> None:
+    written = forms.grammar(schema({"properties": {"n": {"type": "integer", "minimum": 2, "maximum": 3}}}))
+    assert "\\u0030-\\u0039" not in written
+    assert written.count('"2" | "3"') == 2
+
+
+def test_items_in_their_places_are_as_many_as_there_must_be() -> None:
+    old = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "items": [{"const": 1}],
+        "additionalItems": {"const": 2},
+    }
+    new = {"prefixItems": [{"const": 1}], "items": {"const": 2}}
+    for one in (old, new):
+        assert '("[" ("1" comma "2" comma "2") "]")' in forms.grammar(schema({**one, "minItems": 3}))
+        assert '("[" "1" "]")' in forms.grammar(schema(one))
+        assert '("[" "" "]")' in forms.grammar(schema({**one, "maxItems": 0}))
+        forms.check_form(schema({**one, "minItems": 3}))
 
 
 # --- options ------------------------------------------------------------------------------------------

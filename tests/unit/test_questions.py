@@ -81,6 +81,12 @@ def test_a_template_of_the_command_line_is_filled_in_by_each_row() -> None:
         given_by("-t", "{stem")
 
 
+@pytest.mark.parametrize("option", ["-q", "--question", "-t"])
+def test_an_empty_question_is_not_asked(option: str) -> None:
+    with pytest.raises(UsageError, match=r"^--(question|template) is empty"):
+        given_by("-q", "What?", option, " ")
+
+
 def test_the_same_values_make_the_same_prompt() -> None:
     asking = given_by("-t", "In {directory}?").asking(DEFAULTS)
     first, second = (asking(Row(pictures=(Picture(f"media:a/{n}.jpg"),))) for n in range(2))
@@ -249,6 +255,9 @@ QUESTION = "- {name: a, text: What}\n"
         ("- {name: a, text: What, form: choice}", "question 'a': `form` cannot be used: there is no form"),
         ("- {name: a, text: What, form: {kind: regex, pattern: '('}}", "question 'a': `form` cannot be used: "),
         ("- {name: a, text: What, form: 3}", "`form` is 3: write yes_no"),
+        ("- {name: a, text: What, form: &f {kind: schema, schema: {not: *f}}}", "`form` cannot be used: it holds what"),
+        ("max_tokens: " + "9" * 5_000, "it is not YAML in line 1: this is no int"),
+        ("seed: 1\nmax_tokens: !!bool many", "it is not YAML in line 2: this is no bool"),
         ("- {name: a, text: What, examples: x}", "`examples` is 'x', not a list"),
         ("- {name: a, text: What, examples: [{question: b}]}", "`examples` 1: has `question` and `answer`"),
         ("- {name: a, text: What, when: b}", "`when` is 'b': write `{other question: its answer}`"),
@@ -275,9 +284,24 @@ def test_what_cannot_be_asked_is_said_with_its_place(text: str, said: str) -> No
 
 
 def test_json_that_is_none_is_said_with_its_line() -> None:
-    for text, said in (("{", "it is not JSON in line 1"), ('{"a": 1, "a": 2}', "'a' stands there twice")):
+    for text, said in (
+        ("{", "it is not JSON in line 1"),
+        ('{"a": 1, "a": 2}', "'a' stands there twice"),
+        ("9" * 5_000, "a number of more than 4,300 digits"),
+    ):
         with pytest.raises(QuestionsUnfit, match=said):
             of(text, "q.json")
+
+
+def test_a_schema_in_yaml_may_name_properties_with_numbers() -> None:
+    (one,) = of("- {name: a, text: b, form: {kind: schema, schema: {properties: {1: {}, b: {}}}}}").questions
+    assert one.manner.form == {"kind": "schema", "schema": {"properties": {"1": {}, "b": {}}}}
+
+
+def test_a_long_circle_is_shown_in_part() -> None:
+    names = [f"q{number}" for number in range(100)]
+    with pytest.raises(Cycle, match=r"^q0 -> q99 -> (q\d+ -> ){8}\.\.\. -> q0$"):
+        ordered({name: [names[place - 1]] for place, name in enumerate(names)})
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:

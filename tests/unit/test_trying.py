@@ -2,16 +2,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from pipeline.jobs import BatchState
 from pipeline.locators import Picture
 from pipeline.sources.rows import BadRow, Row
 from pipeline.sources.sample import sample
+from pipeline.store.values import Added, Counts, OpenBatch
+from workers.engine.client import Figures
+from workers.session import Outcome
 from workers.trying.command import Remembering, for_all
-from workers.trying.report import rough
+from workers.trying.report import Report, rough
 
 
 def rows(count: int) -> Iterator[Row | BadRow]:
@@ -49,6 +55,7 @@ def test_every_row_is_as_likely() -> None:
         ),
         (["-rqx", "--", "-odd.png"], "pixmill run --recursive --question x -- -odd.png"),
         (["--cached", "--html=x y", "a b"], "pixmill run --cached 'a b'"),
+        (["-q", "no place"], "pixmill run --question 'no place'"),
     ],
 )
 def test_the_command_for_all_is_the_one_that_was_given(given: list[str], wanted: str) -> None:
@@ -70,3 +77,34 @@ def test_the_command_for_all_is_the_one_that_was_given(given: list[str], wanted:
 def test_times_are_told_roughly() -> None:
     told = [rough(seconds) for seconds in (0.1, 42, 700, 111_600, 500_000, 10**8)]
     assert told == ["1 s", "42 s", "12 min", "31 h", "6 days", "1,157 days"]
+
+
+STOPPED = {"interrupted": True, "counts": Counts(total=2, queued=2)}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, ["All of these answers were known before, so no speed was measured; --force asks again."]),
+        ({"counts": Counts(failed=2)}, ["None of these pictures could be answered, so no speed was measured."]),
+        (
+            STOPPED,
+            ["It was stopped before a speed could be measured.", "2 answers still to come: the same command goes on."],
+        ),
+    ],
+)
+def test_without_a_speed_the_reason_is_told(changes: dict[str, Any], told: list[str]) -> None:
+    outcome = Outcome(
+        batch=OpenBatch(1, "try-1"),
+        state=BatchState.COMPLETED,
+        counts=Counts(total=2, done=2),
+        added=Added(linked_done=2),
+        cached=0,
+        seconds=1.0,
+        engine=Figures(),
+        interrupted=False,
+        all_seen=True,
+    )
+    changed = replace(outcome, added=Added(), **changes) if changes else outcome
+    report = Report(items=(), in_all=2, unfit=0, outcome=changed, command="pixmill run")
+    assert list(report.estimate()) == told

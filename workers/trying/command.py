@@ -23,7 +23,9 @@ def for_all(context: click.Context, program: Sequence[str], *, without: Collecti
     given, _, order = context.command.make_parser(context).parse_args(words)
     options = [one for one in dict.fromkeys(order) if isinstance(one, click.Option) and one.name not in without]
     spelled = [word for option in options for word in _spelled(option, given[option.name])]
-    places = [str(word) for one in order if isinstance(one, click.Argument) for word in _listed(given[one.name])]
+    arguments = [word for one in order if isinstance(one, click.Argument) for word in _listed(given[one.name])]
+    # Click has a sign of its own for an argument that is not there.
+    places = [word for word in arguments if isinstance(word, str)]
     # A path like -x.jpg would be an option without it.
     guard = ["--"] if any(place.startswith("-") for place in places) else []
     return shlex.join([*program, *spelled, *guard, *places])

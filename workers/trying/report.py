@@ -50,15 +50,25 @@ class Report:
         """What all of it takes, in sentences."""
         whole = self.seconds_for_all
         if whole is None or self.seconds_each is None:
-            yield "All of these answers were known before, so no speed was measured; --force asks again."
+            yield self._unmeasured()
         else:
             what = things(self.in_all, "picture")
             yield (
                 f"{self.seconds_each:.2g} s for a picture: your {what} take about {rough(whole)} on this machine,"
                 f" {rough(whole / WORKERS)} on {_WORDS[WORKERS]} workers like it."
             )
+        if self.outcome.interrupted:
+            yield f"{things(self.outcome.counts.unfinished, 'answer')} still to come: the same command goes on."
         if self.unfit:
             yield f"{number(self.unfit)} rows cannot be asked about; --dry-run on all of it says why."
+
+    def _unmeasured(self) -> str:
+        """Why there is no speed."""
+        if self.outcome.interrupted:
+            return "It was stopped before a speed could be measured."
+        if not self.outcome.counts.done:
+            return "None of these pictures could be answered, so no speed was measured."
+        return "All of these answers were known before, so no speed was measured; --force asks again."
 
     def lines(self) -> Iterator[str]:
         """The answers, below the names of their pictures."""
