@@ -102,7 +102,7 @@ _LEADING = re.compile(
     | here(?:'s|’s|\s+is)\s+(?:an?|the|my)\s+(?:\w+\s+){{0,3}}(?:caption|description|answer)
       (?:\s+(?:of|for)\s+(?:{_THE}|it))?\s*:
     | (?:caption|description|answer)\s*:
-    )\s*(?=\S)""",
+    )\s*:?\s*(?=\S)""",
     re.IGNORECASE | re.VERBOSE,
 )
 _THINKING = re.compile(r"<(think|thinking)>.*?</\1>", re.IGNORECASE | re.DOTALL)
@@ -113,6 +113,8 @@ _QUOTES = ('""', "''", "“”", "‘’", "«»", "„“", "``")
 
 def _without_thinking(text: str) -> str:
     """Also where the template had opened the block, and only its end was said."""
+    if "</" not in text:  # from each beginning, an end would be looked for through all of the text
+        return text.strip()
     return _THOUGHT.sub("", _THINKING.sub("", text)).strip()
 
 

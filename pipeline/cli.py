@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -11,8 +12,10 @@ from io import TextIOWrapper
 import click
 
 from pipeline import __version__
-from pipeline.errors import PixmillError
+from pipeline.errors import PixmillError, SetupError
 from pipeline.lazy import Entry, LazyGroup
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 COMMANDS = {
     "demo": Entry("workers.commands.demo:demo", "Ask the bundled model about drawn scenes; mark its answers."),
@@ -62,6 +65,19 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run the program; the number is its exit code."""
     _print_whatever_names_hold()
     try:
+        try:
+            return _run(args)
+        finally:
+            _flush()
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            raise
+        _discard_output()
+        return _say(SetupError(detail=f"Standard output cannot be written: {os.strerror(error.errno).lower()}."))
+
+
+def _run(args: Sequence[str] | None) -> int:
+    try:
         code = cli.main(args, prog_name="pixmill", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except PixmillError as error:
@@ -71,8 +87,6 @@ def main(args: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.Abort:
         return 130
-    finally:
-        _flush()
 
 
 def _say(error: PixmillError) -> int:
@@ -94,9 +108,14 @@ def _print_whatever_names_hold() -> None:
 def _flush() -> None:
     """A reader that has seen enough (`pixmill answers | head`) is no reason for a word at exit."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where a shell closed it: >&-
+            sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

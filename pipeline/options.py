@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -77,6 +78,16 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
         if not (key and equals):
             raise UsageError(detail=f"{parameter.opts[0]} takes KEY=VALUE, not {key!r}")
     return {key: value for key, _, value in pairs}
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds. NaN is none, though it is neither less nor more than a bound."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return seconds
 
 
 model = click.option("-m", "--model", metavar="MODEL", help="A model's name or its directory.")

@@ -20,7 +20,7 @@ WITHIN_S = 600.0
 @click.command()
 @click.option(
     "--within",
-    type=click.FloatRange(min=1),
+    type=options.Seconds(min=1),
     default=WITHIN_S,
     show_default=True,
     metavar="SECONDS",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.display import note, number, size, table
+from pipeline.display import note, size, table, things
 from pipeline.models import Model, builds, installed
 from pipeline.store import Store
 
@@ -45,7 +45,8 @@ def announce(store: Store, models: Path, name: str) -> Model:
 def tell_of_older(store: Store, name: str, batch: int | None = None) -> None:
     """Say how many answers (of a batch) are another build's, now that the name stands for this one."""
     if older := store.older_answers(name, batch):
-        note(f"{number(older)} questions were answered by another build; `--force` asks them again.")
+        were = "was" if older == 1 else "were"
+        note(f"{things(older, 'question')} {were} answered by another build; `--force` asks again.")
 
 
 def _line(store: Store, model: Model) -> str:

@@ -81,10 +81,8 @@ class Values:
     def __call__(self, field: str) -> str:
         """A column goes before a part of the path that is called alike. Raises RowInvalid."""
         value = self._columns.get(field)
-        if isinstance(value, str) and value.strip():
-            return value
-        if value is not None and not isinstance(value, str):
-            return _plain(value)
+        if value is not None:
+            return value if isinstance(value, str) else _plain(value)
         if field not in self._columns and field in PLACES and self._locator is not None:
             return PLACES[field](_path(self._locator))
         why = "has no column" if field not in self._columns else "has nothing in the column"

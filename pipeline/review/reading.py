@@ -12,6 +12,7 @@ from typing import Any
 from pipeline.display import number, printable
 from pipeline.errors import UsageError
 from pipeline.export.texts import utf8
+from pipeline.jobs import LARGEST_ID
 from pipeline.review import ANSWER, BY, TEXT, VERDICT
 from pipeline.review.writing import unsafe
 from pipeline.settings import Settings
@@ -24,7 +25,6 @@ from pipeline.store.reviews import Outcome, Review, Verdict
 
 CHUNK = 1_000
 FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
-_LARGEST_ID = 2**63 - 1
 
 
 @dataclass(slots=True)
@@ -134,6 +134,6 @@ def _cell(value: Any) -> str:
 def _id(value: Any) -> int:
     # Spreadsheets and Parquet make 12.0 of a column with gaps.
     digits = re.fullmatch(r"\s*0*([1-9][0-9]{0,18})(?:\.0*)?\s*", _cell(value))
-    if not digits or int(digits[1]) > _LARGEST_ID:
+    if not digits or int(digits[1]) > LARGEST_ID:
         raise ValueError(f"{value!r} is no answer's number")
     return int(digits[1])

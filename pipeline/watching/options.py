@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from pipeline.options import together
+from pipeline.options import Seconds, together
 from pipeline.watching.plan import PATIENCE_S, RESCAN_S, STABLE_S, After, Fate, Plan, Ready, check, check_fates
 
 
@@ -46,7 +46,7 @@ def _fate(*may: After) -> Callable[[click.Context, click.Parameter, str], Fate]:
     return parse
 
 
-_seconds = click.FloatRange(min=0)
+_seconds = Seconds(min=0)
 
 plan_options = together(
     "plan",
@@ -71,7 +71,7 @@ plan_options = together(
     ),
     click.option(
         "--rescan",
-        type=click.FloatRange(min=0.1),
+        type=Seconds(min=0.1),
         default=RESCAN_S,
         show_default=True,
         metavar="SECONDS",
@@ -87,7 +87,7 @@ plan_options = together(
     ),
     click.option(
         "--poll",
-        type=click.FloatRange(min=0.1),
+        type=Seconds(min=0.1),
         metavar="SECONDS",
         help="Look this often instead of waiting for events; network folders are polled anyway.",
     ),

@@ -84,7 +84,7 @@ def test_answers_of_another_build_are_named_before_they_are_taken_for_new(online
     make("llava", online.home / "models" / "tiny", seed=7)
     online("models", "alias", "tiny", str(online.home / "models" / "tiny"))
     for command in ("submit", "run"):
-        assert "2 questions were answered by another build; `--force` asks them again." in online(command, *ask).err
+        assert "2 questions were answered by another build; `--force` asks again." in online(command, *ask).err
 
 
 def test_submit_takes_a_model_that_only_workers_have(online: Program) -> None:

@@ -28,6 +28,7 @@ SAID = {
     "The image shows a red bus.": "A red bus.",
     "This image depicts two cats on a sofa. They sleep.": "Two cats on a sofa. They sleep.",
     "This is a picture of a church.": "A church.",
+    "The image shows: a lake": "A lake",
     "In this image, we can see a dog.": "A dog.",
     "In the picture there is a dog.": "There is a dog.",
     "A photo of the Eiffel Tower": "The Eiffel Tower",

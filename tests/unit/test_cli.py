@@ -156,3 +156,17 @@ def test_a_reader_that_leaves_early_is_no_error_message() -> None:
     for size in (10, 10_000_000):
         code = f"import os\nread, write = os.pipe()\nos.close(read)\nos.dup2(write, 1)\nclick.echo('x' * {size})"
         assert run(code).stderr == b""
+
+
+def test_an_output_that_cannot_be_written_is_said() -> None:
+    for size in (10, 10_000_000):
+        done = run(f"import os\nos.dup2(os.open('/dev/full', os.O_WRONLY), 1)\nclick.echo('x' * {size})")
+        said = b"Error: Standard output cannot be written: no space left on device.\n"
+        assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_nobody_may_listen_at_all() -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m pipeline.cli --version >&-"], cwd=ROOT, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

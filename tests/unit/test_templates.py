@@ -75,8 +75,7 @@ def test_a_text_without_braces_means_itself(text: str) -> None:
 
 
 @given(
-    st.dictionaries(FIELD, st.text().filter(str.strip), min_size=1, max_size=4),
-    st.text().filter(lambda text: not set(text) & set("{}")),
+    st.dictionaries(FIELD, st.text(), min_size=1, max_size=4), st.text().filter(lambda text: not set(text) & set("{}"))
 )
 def test_whatever_columns_hold_is_put_in_as_it_is(columns: dict[str, str], between: str) -> None:
     text = between.join(f"{{{name}}}" for name in columns)
@@ -89,10 +88,9 @@ def test_whatever_columns_hold_is_put_in_as_it_is(columns: dict[str, str], betwe
 def test_a_row_that_lacks_a_column_is_named_with_it() -> None:
     with pytest.raises(RowInvalid, match="it has no column 'price'"):
         fill("{price}", row(weight=1))
-    for nothing in (None, "", " "):  # a CSV file has no other way to leave a cell empty
-        with pytest.raises(RowInvalid, match="it has nothing in the column 'price'"):
-            fill("{price}", row(price=nothing))
-    assert fill("<{price}>", row(price=0)) == "<0>"
+    with pytest.raises(RowInvalid, match="it has nothing in the column 'price'"):
+        fill("{price}", row(price=None))
+    assert fill("<{price}>", row(price="")) == "<>"
 
 
 @pytest.mark.parametrize(

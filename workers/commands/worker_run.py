@@ -31,7 +31,7 @@ def _cores(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--kv-cache-precision", metavar="TYPE", help="Short for --device-config KV_CACHE_PRECISION=TYPE.")
 @click.option(
     "--grace",
-    type=click.FloatRange(min=0),
+    type=options.Seconds(min=0),
     default=GRACE_S,
     show_default=True,
     metavar="SECONDS",
