@@ -24,14 +24,13 @@ def main(url: str, folder: str) -> int:
     store = Store(database.connect(url))
     house = House(store, script={"step_s": 0.01, "tokens": (1, 3)})
 
-    def register(*_: object, **__: object) -> Model:
+    def use(*_: object, **__: object) -> Model:
         return house.model()
 
     def config(*_: object) -> WorkerConfig:
         return WorkerConfig(engine=EngineConfig(engine="fake", model="", script=house.script), limits=house.limits)
 
-    workers.watching.register = register
-    workers.watching.find_model = lambda *_: None  # type: ignore[assignment,return-value]
+    workers.watching.use = use
     workers.watching.WorkerConfig.of = config  # type: ignore[method-assign,assignment]
     order = workers.watching.Order(
         plan=Plan(folders=(folder,), **QUICK),
